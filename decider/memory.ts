@@ -53,12 +53,14 @@ export function remember(memory: Memory, seen: Observation, config: PoolConfig):
   const stepMs = Math.min(Math.max(0, sinceReadMs), 2 * timing.pollMs)
   const observedMs = memory.observedMs + stepMs
 
+  // A change that may have happened long before this read proves nothing about now.
+  const proves = !unconfirm && sinceReadMs <= proofMaxAgeMs(timing)
   const peers: Record<string, PeerMemory> = {}
   for (const cluster of config.clusters) {
     if (cluster.name === config.self) continue
     const before = memory.peers[cluster.name]
     const kept = before && unconfirm ? { ...before, confirmed: false } : before
-    const peer = rememberPeer(kept, view.files[cluster.name], observedMs, seen)
+    const peer = rememberPeer(kept, view.files[cluster.name], observedMs, seen, proves)
     if (!peer) continue
     const runners = view.runners.filter(runner => runner.cluster === cluster.name)
     const probe = advanceProbe(peer, runners, seen.outcomes.wakes[cluster.name], observedMs, config)
@@ -119,11 +121,17 @@ export function ageMs(seen: Pick<Observation, 'monotonicMs' | 'wallMs'>, peer: P
   return Math.max(seen.monotonicMs - peer.changedMonotonicMs, seen.wallMs - peer.changedWallMs)
 }
 
+/** How old a proof of life may be. */
+export function proofMaxAgeMs(timing: Timing): number {
+  return 1.1 * timing.heartbeatMs + 3 * timing.pollMs
+}
+
 function rememberPeer(
   before: PeerMemory | undefined,
   file: FileReading | undefined,
   observedMs: number,
   seen: Observation,
+  proves: boolean,
 ): PeerMemory | undefined {
   if (file === undefined || file.kind === 'absent') return before && { ...before, unreadable: false }
   if (file.kind === 'unreadable') return before && { ...before, unreadable: true }
@@ -136,7 +144,7 @@ function rememberPeer(
     changedMonotonicMs: seen.monotonicMs,
     changedWallMs: seen.wallMs,
     // First sight is no proof: the file may be older than this process.
-    confirmed: before !== undefined,
+    confirmed: before !== undefined && proves,
   }
 }
 

@@ -1,4 +1,4 @@
-import { ageMs, silenceMs } from './memory.ts'
+import { ageMs, proofMaxAgeMs, silenceMs } from './memory.ts'
 import type { Claim, ClusterConfig, Memory, Observation, PoolConfig, PoolStatus, RunnerView } from './model.ts'
 
 /** Whether `a` outranks `b`; no claim at all is outranked by every claim. */
@@ -126,10 +126,7 @@ function viewPeer(cluster: ClusterConfig, memory: Memory, seen: Observation, con
   const probing = peer.probe?.phase === 'pending'
   const probedAlive = peer.probe?.phase === 'alive'
   const live = silence <= timing.deadAfterMs || probing || probedAlive
-  const proven =
-    peer.confirmed &&
-    status.digest === config.digest &&
-    ageMs(seen, peer) <= 1.1 * timing.heartbeatMs + 3 * timing.pollMs
+  const proven = peer.confirmed && status.digest === config.digest && ageMs(seen, peer) <= proofMaxAgeMs(timing)
   const score = live ? settled(peerScore(cluster, status, probedAlive, config), cluster.name, memory) : 0
   return {
     ...base,
