@@ -7,6 +7,7 @@ import type {
   PoolStatus,
   Probe,
   RunnerView,
+  Timing,
 } from './model.ts'
 
 /** What a decider knows before its first cycle. */
