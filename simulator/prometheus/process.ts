@@ -42,7 +42,8 @@ export async function prometheusVersion(binary = 'prometheus'): Promise<string |
 }
 
 /**
- * Starts a real Prometheus on a free loopback port and resolves when it answers queries. It ends with this process.
+ * Starts a real Prometheus on a free loopback port and resolves when it answers queries; its first scrape follows about
+ * five seconds later (Prometheus gathers targets that long). It ends with this process.
  * Rejects with its last log lines when it cannot start.
  */
 export async function startPrometheusProcess(options: PrometheusProcessOptions): Promise<PrometheusProcess> {
@@ -60,8 +61,6 @@ export async function startPrometheusProcess(options: PrometheusProcessOptions):
       '--web.listen-address=127.0.0.1:0',
       '--web.external-url=http://localhost/',
       '--web.route-prefix=/',
-      // Hidden, and 5 s by default: how long new targets wait for their first scrape.
-      '--scrape.discovery-reload-interval=100ms',
       '--log.level=info',
     ],
     { stdio: ['ignore', 'ignore', 'pipe'] },
