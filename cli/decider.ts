@@ -12,7 +12,7 @@ import { createPrometheusClient } from '../lib/prometheus/client.ts'
 import { registerBuildInfo } from '../lib/service/build-info.ts'
 import { systemClock } from '../lib/service/clock.ts'
 import { formatMistakes } from '../lib/service/config.ts'
-import { EXIT_CONFIG } from '../lib/service/exit.ts'
+import { EXIT_CONFIG, EXIT_USAGE } from '../lib/service/exit.ts'
 import { parseListenAddress } from '../lib/service/listen-address.ts'
 import { type Log, type LogLevel, LOG_LEVELS, createLog } from '../lib/service/log.ts'
 import { createOpsServer } from '../lib/service/ops-server.ts'
@@ -144,12 +144,17 @@ async function serve(
 
 function parse(argv: readonly string[]): DeciderFlags {
   return new Command('hadr decider')
-    .description('Asks Prometheus, shares this cluster’s status through GitLab, and moves the main tag to the stronger cluster.')
+    .description(
+      'Asks Prometheus, shares this cluster’s status through GitLab, and moves the main tag to the stronger cluster.',
+    )
     .addOption(new Option('--config <file>', 'configuration file (YAML)').env('HADR_CONFIG').makeOptionMandatory())
     .addOption(new Option('--dry-run', 'decide and tell, but write nothing').env('HADR_DRY_RUN').default(false))
     .addOption(new Option('--listen <address>', 'instead of the configuration’s listen').env('HADR_LISTEN'))
     .addOption(
-      new Option('--log-level <level>', 'least important lines to log').env('HADR_LOG_LEVEL').choices(LOG_LEVELS).default('info'),
+      new Option('--log-level <level>', 'least important lines to log')
+        .env('HADR_LOG_LEVEL')
+        .choices(LOG_LEVELS)
+        .default('info'),
     )
     .version(VERSION)
     .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : EXIT_USAGE))

@@ -1,5 +1,5 @@
-import { type Frozen, type Mistake, createConfigReader } from '../lib/service/config.ts'
-import type { FromSchema } from 'json-schema-to-ts'
+import { type Mistake, createConfigReader } from '../lib/service/config.ts'
+import type { ConfigOf } from '../lib/service/config-type.ts'
 import type { PoolConfig } from './model.ts'
 import { digestOf, poolNameOf } from './pool.ts'
 import { PROFILES, timingOf } from './timing.ts'
@@ -114,7 +114,7 @@ export const deciderConfigSchema = {
   },
 } as const
 
-export type DeciderConfig = Frozen<FromSchema<typeof deciderConfigSchema>>
+export type DeciderConfig = ConfigOf<typeof deciderConfigSchema>
 
 /** A preference move needs this much more than the incumbent has, when that is more than the margin. */
 const MARGIN_RATIO = 0.2
