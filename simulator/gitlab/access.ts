@@ -74,7 +74,8 @@ export class Access {
     const groups = [...(this.#token?.groups.keys() ?? [])]
     const projects = [...(this.#token?.projects.keys() ?? [])].flatMap(id => store.projects.get(id) ?? [])
     return (
-      groups.some(id => store.isWithin(id, group.id)) || projects.some(({ groupId }) => store.isWithin(groupId, group.id))
+      groups.some(id => store.isWithin(id, group.id)) ||
+      projects.some(({ groupId }) => store.isWithin(groupId, group.id))
     )
   }
 

@@ -128,5 +128,8 @@ export interface Job {
 
 /** `glrt-t2_abcdefgh…` and `t2_abcdefgh…` are both shown as `abcdefgh`. */
 export function shortSha(runner: Runner): string {
-  return runner.token.replace(/^glrt-/, '').replace(/^t\d_/, '').slice(0, 8)
+  return runner.token
+    .replace(/^glrt-/, '')
+    .replace(/^t\d_/, '')
+    .slice(0, 8)
 }

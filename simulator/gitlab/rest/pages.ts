@@ -15,7 +15,12 @@ export interface Page<T> {
  * Offset pagination as every REST list has it: 20 a page, 100 at most whatever is asked for, an empty `x-next-page` on
  * the last page. Totals and the link to the last page are left out above 10,000 rows and for `uncounted` lists.
  */
-export function page<T>(context: Context, call: Call, rows: readonly T[], options: { uncounted?: boolean } = {}): Page<T> {
+export function page<T>(
+  context: Context,
+  call: Call,
+  rows: readonly T[],
+  options: { uncounted?: boolean } = {},
+): Page<T> {
   const wanted = call.input.integer('per_page') ?? DEFAULT_PER_PAGE
   const perPage = wanted < 1 ? DEFAULT_PER_PAGE : Math.min(wanted, MAX_PER_PAGE)
   const number = Math.max(1, call.input.integer('page') ?? 1)

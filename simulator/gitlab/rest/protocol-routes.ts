@@ -81,7 +81,8 @@ async function requestJob(context: Context, call: Call) {
   const isJson = call.headers['content-type']?.startsWith('application/json') ?? false
   const token = input.string('token') ?? ''
   const lastUpdate = input.string('last_update') ?? ''
-  if (isJson && (await context.queue.intercept(token, lastUpdate, call.signal)) === 'answered') return noContent(polling)
+  if (isJson && (await context.queue.intercept(token, lastUpdate, call.signal)) === 'answered')
+    return noContent(polling)
 
   context.limits.checkApplication('runnerJobsRequest', token)
   const runner = runnerOf(context, call)

@@ -42,8 +42,7 @@ export const repositoryRoutes: readonly Route[] = [
     method: 'GET',
     pattern: `${BRANCHES}/:branch`,
     auth: 'public',
-    run: (context, call) =>
-      json(200, describeBranch(context, call, readableProject(call), pathText(call, 'branch'))),
+    run: (context, call) => json(200, describeBranch(context, call, readableProject(call), pathText(call, 'branch'))),
   },
   { method: 'POST', pattern: BRANCHES, run: createBranch },
   {
@@ -187,6 +186,7 @@ function pushableProject(call: Call): Project {
 function describeBranch(context: Context, call: Call, project: Project, name: string) {
   const commit = project.repository.branch(name)
   if (!commit) throw refusals.notFound('Branch')
-  const canPush = call.caller !== undefined && mayPush({ context, access: call.access, caller: call.caller }, project, name)
+  const canPush =
+    call.caller !== undefined && mayPush({ context, access: call.access, caller: call.caller }, project, name)
   return branchItem(context, project, name, commit, canPush)
 }

@@ -59,7 +59,13 @@ export function runnerDetails(
     }),
     groups:
       group && access.seesGroup(group)
-        ? [{ id: group.id, name: group.fullPath.split('/').at(-1), web_url: `${context.externalUrl}/groups/${group.fullPath}` }]
+        ? [
+            {
+              id: group.id,
+              name: group.fullPath.split('/').at(-1),
+              web_url: `${context.externalUrl}/groups/${group.fullPath}`,
+            },
+          ]
         : [],
   }
 }
