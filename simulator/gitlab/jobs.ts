@@ -4,7 +4,7 @@ import type { Job, JobStatus, Project, Runner } from './model.ts'
 import type { Observation } from './observation.ts'
 import type { RunnerQueue } from './queue.ts'
 import type { Store } from './store.ts'
-import { randomHex, type GitLabTiming, type ServerTime } from './timing.ts'
+import { uniqueHex, type GitLabTiming, type ServerTime } from './timing.ts'
 
 /** A new job wakes only runners whose column is younger than the online timeout plus the life of a queue key. */
 const recentMs = (timing: GitLabTiming) => timing.onlineTimeoutMs + timing.queueKeyTtlMs
@@ -50,7 +50,7 @@ export class JobDesk {
     const nowMs = time.nowMs()
     const job: Job = {
       id,
-      token: `glcbt-${randomHex(random, 20)}`,
+      token: `glcbt-${uniqueHex(random, id, 20)}`,
       name: wanted.name ?? `job-${id}`,
       projectId: wanted.project.id,
       tags: [...new Set(wanted.tags)].sort(),

@@ -1,5 +1,5 @@
 import type { Clock, Random } from '../../lib/service/clock.ts'
-import { randomHex, type GitLabTiming, type ServerTime } from './timing.ts'
+import { uniqueHex, type GitLabTiming, type ServerTime } from './timing.ts'
 
 export interface QueueDeps {
   clock: Clock
@@ -16,6 +16,7 @@ export class RunnerQueue {
   readonly #deps: QueueDeps
   readonly #keys = new Map<string, { value: string; expiresAtMs: number }>()
   readonly #watches = new Map<string, Set<AbortController>>()
+  #sequence = 0
 
   constructor(deps: QueueDeps) {
     this.#deps = deps
@@ -58,7 +59,7 @@ export class RunnerQueue {
   }
 
   #set(token: string): string {
-    const value = randomHex(this.#deps.random, 32)
+    const value = uniqueHex(this.#deps.random, this.#sequence++, 32)
     this.#keys.set(token, { value, expiresAtMs: this.#deps.time.nowMs() + this.#deps.timing.queueKeyTtlMs })
     this.#wake(token)
     return value

@@ -5,7 +5,7 @@ import type { AccessLevel, Manager, ManagerInfo, Runner, RunnerType } from './mo
 import type { Observation } from './observation.ts'
 import type { RunnerQueue } from './queue.ts'
 import type { Store } from './store.ts'
-import { randomHex, type GitLabTiming, type ServerTime } from './timing.ts'
+import { uniqueHex, type GitLabTiming, type ServerTime } from './timing.ts'
 
 const MAX_TAGS = 50
 const MAX_TAG_LENGTH = 255
@@ -59,9 +59,10 @@ export class RunnerDesk {
     const { store, time, random } = this.#deps
     const prefix = `t${{ instance_type: 1, group_type: 2, project_type: 3 }[wanted.type]}_`
     const nowMs = time.nowMs()
+    const id = store.nextId('runner', wanted.id)
     const runner: Runner = {
-      id: store.nextId('runner', wanted.id),
-      token: wanted.token ?? `${wanted.origin === 'user' ? 'glrt-' : ''}${prefix}${randomHex(random, 20)}`,
+      id,
+      token: wanted.token ?? `${wanted.origin === 'user' ? 'glrt-' : ''}${prefix}${uniqueHex(random, id, 20)}`,
       type: wanted.type,
       groupId: wanted.groupId ?? null,
       projectIds: wanted.projectIds ?? [],

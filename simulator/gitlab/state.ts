@@ -4,7 +4,7 @@ import type { AccessToken, Group, Job, Project, Role, Runner, Scope } from './mo
 import type { CountQuery, JobChange, SeenPush, SeenRequest, TagChange } from './observation.ts'
 import { Repository } from './repository/repository.ts'
 import type { RunnerChanges } from './runners.ts'
-import { randomHex } from './timing.ts'
+import { uniqueHex } from './timing.ts'
 
 type Reference = number | string
 
@@ -97,15 +97,17 @@ export function createState(context: Context): GitLabState {
   const project = (reference: Reference) => needed(store.project(reference), 'project', reference)
   const runner = (id: number) => needed(store.runners.get(id), 'runner', id)
   const job = (id: number) => needed(store.jobs.get(id), 'job', id)
-  const registrationToken = (given: string | undefined) => given ?? `GR1348941${randomHex(context.random, 20)}`
+  const registrationToken = (given: string | undefined, own: number) =>
+    given ?? `GR1348941${uniqueHex(context.random, own, 20)}`
 
   return {
     addGroup: ({ id, fullPath, parent, registrationToken: token }) => {
+      const groupId = store.nextId('group', id)
       const added: Group = {
-        id: store.nextId('group', id),
+        id: groupId,
         fullPath,
         parentId: parent === undefined ? null : group(parent).id,
-        registrationToken: registrationToken(token),
+        registrationToken: registrationToken(token, groupId),
         createdAtMs: time.nowMs(),
       }
       store.groups.set(added.id, added)
@@ -113,11 +115,12 @@ export function createState(context: Context): GitLabState {
     },
     addProject: ({ id, fullPath, group: owner, registrationToken: token }) => {
       const atMs = time.nowMs()
+      const projectId = store.nextId('project', id)
       const added: Project = {
-        id: store.nextId('project', id),
+        id: projectId,
         fullPath,
         groupId: owner === undefined ? null : group(owner).id,
-        registrationToken: registrationToken(token),
+        registrationToken: registrationToken(token, projectId),
         createdAtMs: atMs,
         repository: new Repository({
           defaultBranch: 'main',

@@ -60,9 +60,9 @@ export function createServerTime(clock: Clock): ServerTime {
   return { skewMs: 0, nowMs: () => originMs + clock.monotonicMs() }
 }
 
-/** `length` hexadecimal digits. */
-export function randomHex(random: Random, length: number): string {
-  let digits = ''
+/** Hexadecimal digits that begin with a number of their own, so that a poor random source cannot make two alike. */
+export function uniqueHex(random: Random, own: number, length: number): string {
+  let digits = own.toString(16).padStart(4, '0')
   while (digits.length < length) digits += Math.floor(random() * 16).toString(16)
   return digits
 }
