@@ -12,6 +12,7 @@ export interface SimulatedGitLab {
   url: string
   state: GitLabState
   faults: Faults
+  /** Breaks every connection and ends every wait. Safe to call twice. */
   close(): Promise<void>
 }
 
@@ -28,15 +29,20 @@ export async function startGitLab(
   await once(server, 'listening')
   const url = `http://${host}:${(server.address() as AddressInfo).port}${relativeRoot}`
   core.setExternalUrl(url)
+  let closed: Promise<unknown> | undefined
+  const close = () => {
+    core.close()
+    const ended = once(server, 'close')
+    server.close()
+    server.closeAllConnections()
+    return ended
+  }
   return {
     url,
     state: core.state,
     faults: core.faults,
     close: async () => {
-      core.close()
-      server.closeAllConnections()
-      server.close()
-      await once(server, 'close')
+      await (closed ??= close())
     },
   }
 }
