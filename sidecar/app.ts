@@ -12,6 +12,7 @@ import { evaluate, type Evaluation } from './evaluate.ts'
 import { createGitLabWatch } from './gitlab.ts'
 import { createLocalWatch } from './local.ts'
 import { registerSidecarMetrics, type Place, type Snapshot } from './metrics.ts'
+import { createNap } from './nap.ts'
 import { createNotices } from './notices.ts'
 import { readPorts, type PortUsage } from './ports.ts'
 import type { SidecarTiming } from './timing.ts'
@@ -68,10 +69,9 @@ export function createSidecar({ options, transport, client, tokens, clock, rando
   const local = createLocalWatch({ transport, clock, url: options.runnerMetricsUrl, timing, notices })
   const gitlab = createGitLabWatch({ ...options, client, tokens, clock, random, notices })
   const stopping = new AbortController()
+  const nap = createNap(clock)
   const metEntries = new Set<string>()
   let ports: PortUsage | undefined
-  let nap: AbortController | undefined
-  let hurry = false
   let looked = false
   let draining: { silent: number; done: () => void } | undefined
 
@@ -143,21 +143,15 @@ export function createSidecar({ options, transport, client, tokens, clock, rando
     const fresh = entries().filter(({ shortToken }) => !metEntries.has(shortToken))
     if (metEntries.size + fresh.length > MAX_REMEMBERED) metEntries.clear()
     for (const { shortToken } of fresh) metEntries.add(shortToken)
-    if (fresh.length === 0) return
-    hurry = true
-    nap?.abort()
+    if (fresh.length > 0) nap.cut()
   }
 
   async function askGitLab(): Promise<void> {
     const startMs = clock.monotonicMs()
-    hurry = false
+    nap.prepare()
     await gitlab.check(entries(), stopping.signal)
-    if (!hurry) {
-      nap = new AbortController()
-      // Jitter only adds, so that two requests a minute are never exceeded.
-      await clock.sleep(timing.statusCheckMs * (1 + 0.1 * random()), nap.signal).catch(() => undefined)
-      nap = undefined
-    }
+    // Jitter only adds, so that two requests a minute are never exceeded.
+    if (!stopped()) await nap.take(timing.statusCheckMs * (1 + 0.1 * random()))
     const earliestMs = startMs + timing.hurryMs
     const waitMs = Math.max(earliestMs - clock.monotonicMs(), gitlab.pauseMs())
     if (waitMs > 0) await clock.sleep(waitMs, stopping.signal)
@@ -222,7 +216,7 @@ export function createSidecar({ options, transport, client, tokens, clock, rando
       }),
     stop: async () => {
       stopping.abort(new Error('the sidecar stops'))
-      nap?.abort()
+      nap.cut()
       await Promise.all([loops, server.stop()])
     },
     address: () => server.address(),
