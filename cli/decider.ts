@@ -82,7 +82,7 @@ async function serve(
       random,
       log,
       userAgent: `gitlab-runner-hadr-decider/${VERSION}`,
-      onRequest: ({ outcome }) => count(outcome),
+      onRequest: (_endpoint, outcome) => count(outcome),
     })
   }
   const { tokenFile, projectTokenFile } = config.gitlab

@@ -61,7 +61,6 @@ interface Pod {
   sidecarPort: number
 }
 
-const STOP_WITHIN_MS = 5000
 const SYSTEM_ID_LETTERS = '0123456789abcdef'
 
 export async function createStage(options: StageOptions): Promise<Stage> {
