@@ -54,7 +54,7 @@ function nameAt(text: string, start: number): string | undefined {
 
 /** A string instead of a sample says what is wrong. */
 function parseSample(name: string, line: string): Sample | string {
-  let at = name.length
+  let at = name.length + line.slice(name.length).search(/\S|$/)
   const labels: Record<string, string> = {}
   if (line[at] === '{') {
     at += 1
