@@ -39,6 +39,7 @@ t.test('one malformed line of a wanted family makes the whole answer worthless',
   for (const line of [
     'jobs',
     'jobs x',
+    'jobs-1',
     'jobs 0x10',
     'jobs 1 2 3',
     'jobs{a="b} 1',
