@@ -5,7 +5,7 @@ import { chmod, readFile, rm } from 'node:fs/promises'
 
 const programs = {
   hadr: 'cli/main.ts',
-  sidecar: 'cli/sidecar.ts',
+  sidecar: 'cli/sidecar-main.ts',
   decider: 'cli/decider.ts',
   demo: 'cli/demo.ts',
   'simulated-runner': 'simulator/runner/main.ts',

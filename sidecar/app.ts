@@ -22,7 +22,7 @@ export interface SidecarOptions {
   place: Place
   /** The pod's names, which are its runner's description when that has a registration token. */
   names: readonly string[]
-  group: number | string | undefined
+  group: string | undefined
   runnerIds: readonly number[]
   /** Runners per page while searching, at most 100. */
   perPage: number

@@ -27,7 +27,7 @@ export interface GraphqlAccess {
 export interface DiscoveryDeps {
   client: GitLabClient
   access: GraphqlAccess
-  group: number | string
+  group: string
   /** What the runner's description may be: the pod's names. */
   names: readonly string[]
   /** Runners per page, at most 100. */

@@ -54,9 +54,10 @@ function nameAt(text: string, start: number): string | undefined {
 
 /** A string instead of a sample says what is wrong. */
 function parseSample(name: string, line: string): Sample | string {
-  let at = name.length
+  let at = name.length + line.slice(name.length).search(/\S|$/)
   const labels: Record<string, string> = {}
-  if (line[at] === '{') {
+  const labelled = line[at] === '{'
+  if (labelled) {
     at += 1
     while (line[at] !== '}') {
       LABEL.lastIndex = at
@@ -72,8 +73,8 @@ function parseSample(name: string, line: string): Sample | string {
     }
     at += 1
   }
-  const rest = line.slice(at)
-  const match = VALUE_AND_TIME.exec(rest.startsWith(' ') || rest.startsWith('\t') ? rest : ` ${rest}`)
+  // The closing brace separates enough; a name without labels needs a blank after it.
+  const match = VALUE_AND_TIME.exec(labelled ? ` ${line.slice(at)}` : line.slice(name.length))
   const value = match?.[1] === undefined ? undefined : parseValue(match[1])
   return value === undefined ? `the value of ${name} is malformed` : { name, labels, value }
 }

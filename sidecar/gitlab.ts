@@ -34,7 +34,7 @@ export interface GitLabWatchOptions {
   /** Undefined where no GitLab was named: then nothing is asked. */
   client: GitLabClient | undefined
   tokens: TokenSource
-  group: number | string | undefined
+  group: string | undefined
   /** Runners that were named by the user; makes searching unnecessary. */
   runnerIds: readonly number[]
   /** What the description of a runner with a registration token may be. */

@@ -48,7 +48,7 @@ const MAX_REMEMBERED = 64
 
 export function createIdentities(deps: {
   client: GitLabClient | undefined
-  group: number | string | undefined
+  group: string | undefined
   runnerIds: readonly number[]
   names: readonly string[]
   perPage: number

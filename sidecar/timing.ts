@@ -20,7 +20,7 @@ export function sidecarTiming(statusCheckSeconds: number, scale = 1): SidecarTim
     localCheckMs: 5_000 * scale,
     statusCheckMs: statusCheckSeconds * 1_000 * scale,
     startSpreadMs: 5_000 * scale,
-    hurryMs: 10_000 * scale,
+    hurryMs: Math.min(10, statusCheckSeconds) * 1_000 * scale,
     // Two failed looks in a row are forgiven.
     sampleMaxAgeMs: 14_000 * scale,
     // GitLab may hold a job request for 50 s (long polling), and the Operator asks every 30 s only.
