@@ -127,3 +127,15 @@ t.test('a quiet hour costs no tag write and at most 560 calls per decider', asyn
   t.ok(calls() - before <= 560)
   t.equal(world.gitlab.state.commitCount(101, 'hadr/a'), 2, 'the branch stays one commit deep')
 })
+
+t.test('without GraphQL the same happens over REST', async t => {
+  const world = createWorld({ clusters: PAIR, graphql: false })
+  await settled(world)
+  world.clusters['a']?.killDecider()
+  await world.until(() => states(world)['b'] === 'PEER_DECIDER_DOWN', 120_000)
+  await world.clock.advance(600_000)
+  t.same(world.holders(), ['a'], 'runners that answer keep their cluster alive')
+  world.clusters['a']?.die()
+  await world.until(() => world.holders().join() === 'b', 400_000)
+  t.equal(world.nobodyMs(), 0)
+})

@@ -46,10 +46,11 @@ export function createWorld(options: {
   seed?: number
   profile?: string
   latencyMs?: number
+  graphql?: boolean
 }): World {
   const clock = createManualClock()
   const random = createRandom(options.seed ?? 1)
-  const gitlab = createGitLab({ clock, random })
+  const gitlab = createGitLab({ clock, random, graphql: options.graphql ?? true })
   const { state } = gitlab
   state.addGroup({ id: GROUP, fullPath: 'ci' })
   state.addProject({ id: PROJECT, fullPath: 'ci/hadr', group: GROUP })
