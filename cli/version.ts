@@ -1,2 +1,2 @@
-/** Put in by the build from package.json; a run from source has none. */
-export const VERSION = process.env['HADR_VERSION'] ?? '0.0.0-source'
+/** The package's version, put in by the build. */
+export const VERSION: string = process.env['HADR_VERSION'] ?? 'development'

@@ -1,6 +1,6 @@
 /** One HTTP exchange, as raw as the callers need it. */
 export interface HttpRequest {
-  method: 'GET' | 'POST' | 'PUT' | 'DELETE' | 'HEAD'
+  method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'HEAD'
   /** Absolute http(s) URL. */
   url: string
   headers: Readonly<Record<string, string>>
