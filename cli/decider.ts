@@ -18,7 +18,6 @@ import { type Log, type LogLevel, LOG_LEVELS, createLog } from '../lib/service/l
 import { createOpsServer } from '../lib/service/ops-server.ts'
 import { StopStack } from '../lib/service/stop-stack.ts'
 import { createTokenSource } from '../lib/service/token-source.ts'
-import { commandArguments } from './arguments.ts'
 import { VERSION } from './version.ts'
 
 /** Kubernetes gives 30 s by default; a write under way and one farewell fit well. */
@@ -197,5 +196,3 @@ function untilSignal(log: Log): Promise<void> {
     }
   })
 }
-
-void runDecider(commandArguments(process.argv, 'decider'), process.env)

@@ -6,7 +6,6 @@ import { systemClock } from '../lib/service/clock.ts'
 import { EXIT_USAGE } from '../lib/service/exit.ts'
 import { silentLog } from '../lib/service/log.ts'
 import { prometheusVersion } from '../simulator/prometheus/process.ts'
-import { commandArguments } from './arguments.ts'
 import { type Paint, painter } from './demo/picture.ts'
 import { Screen } from './demo/screen.ts'
 import { type Outcome, playScript } from './demo/script.ts'
@@ -57,7 +56,11 @@ export async function runDemo(argv: readonly string[], env: NodeJS.ProcessEnv): 
     log: silentLog,
   })
   try {
-    await Promise.all(stage.clusters.map(cluster => cluster.start()))
+    // One after the other, as clusters are adopted in life: the one that serves already comes first.
+    for (const cluster of stage.clusters) {
+      screen.tell(`Cluster ${cluster.name} starts: three runners with their sidecars, a Prometheus, a decider.`)
+      await cluster.start()
+    }
     const { timeScale } = flags
     const outcome = await playScript({ stage, screen, paint, clock, timeScale, signal: stopping.signal })
     summarise(outcome, screen, paint, timeScale)
@@ -122,5 +125,3 @@ function toScale(text: string): number {
   }
   return factor
 }
-
-void runDemo(commandArguments(process.argv, 'demo'), process.env)

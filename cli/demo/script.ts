@@ -67,12 +67,11 @@ export async function playScript(deps: ScriptDeps): Promise<Outcome> {
   })
   const jobs = new AbortController()
   const feeding = repeat(clock, scaled(12), AbortSignal.any([over, jobs.signal]), () => {
-    state.addJob({ project: stage.ciProjectId, tags: [MAIN_TAG], durationMs: scaled(15) })
+    state.addJob({ project: stage.ciProjectId, tags: [MAIN_TAG], durationMs: 15_000 })
   })
 
   let killedMs: number | undefined
   try {
-    screen.tell('Both clusters start; cluster a carries the main tag by hand, as before.')
     const ready = (name: string) => {
       const own = reports.get(name)?.clusters.find(cluster => cluster.name === name)
       return own?.available !== null && own?.available !== undefined && own.available >= 3

@@ -1,9 +1,10 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Clock, Random } from '../../lib/service/clock.ts'
+import { createNodeTransport } from '../../lib/http/node-transport.ts'
+import { type Clock, type Random, withDeadline } from '../../lib/service/clock.ts'
 import type { Log } from '../../lib/service/log.ts'
 import { type SimulatedGitLab, startGitLab } from '../../simulator/gitlab/server.ts'
-import { GITLAB_TIMING } from '../../simulator/gitlab/timing.ts'
+import { type GitLabTiming, GITLAB_TIMING } from '../../simulator/gitlab/timing.ts'
 import { startPrometheusEndpoint } from '../../simulator/prometheus/endpoint.ts'
 import { startPrometheusProcess } from '../../simulator/prometheus/process.ts'
 import { type Program, freePorts, startProgram } from './process.ts'
@@ -36,7 +37,7 @@ export interface StageCluster {
   /** The decider's operations address. */
   deciderUrl: string
   sidecarUrls: readonly string[]
-  /** Resolves when all processes run; they are the same pods again after a `kill`. */
+  /** Resolves when its runners are available and its decider runs; the same pods again after a `kill`. */
   start(): Promise<void>
   /** SIGKILL for everything at once, as when the cluster's power goes. */
   kill(): Promise<void>
@@ -61,18 +62,19 @@ interface Pod {
   sidecarPort: number
 }
 
+/** Sixteen processes start at once on what may be two cores. */
+const AVAILABLE_WITHIN_MS = 60_000
 const SYSTEM_ID_LETTERS = '0123456789abcdef'
 
 export async function createStage(options: StageOptions): Promise<Stage> {
   const { timeScale, folder } = options
   await mkdir(folder, { recursive: true })
-  const timing = Object.fromEntries(
-    Object.entries(GITLAB_TIMING).map(([name, value]) => [
-      name,
-      typeof value === 'number' ? value * timeScale : value.map(each => each * timeScale),
-    ]),
-  )
-  const gitlab = await startGitLab({ clock: options.clock, random: options.random, timing, log: options.log })
+  const gitlab = await startGitLab({
+    clock: options.clock,
+    random: options.random,
+    timing: scaledTiming(timeScale),
+    log: options.log,
+  })
   const { state } = gitlab
   state.addGroup({ id: GROUP_ID, fullPath: 'ci' })
   state.addProject({ id: HADR_PROJECT_ID, fullPath: 'ci/hadr', group: GROUP_ID })
@@ -97,37 +99,48 @@ export async function createStage(options: StageOptions): Promise<Stage> {
   }
 }
 
+function scaledTiming(factor: number): Partial<GitLabTiming> {
+  const names = Object.keys(GITLAB_TIMING) as (keyof GitLabTiming)[]
+  const scaled = (value: number | readonly number[]) =>
+    typeof value === 'number' ? value * factor : value.map(each => each * factor)
+  return Object.fromEntries(names.map(name => [name, scaled(GITLAB_TIMING[name])]))
+}
+
 async function createCluster(
   name: string,
   index: number,
   gitlab: SimulatedGitLab,
   options: StageOptions,
 ): Promise<{ cluster: StageCluster; runnerIds: number[] }> {
-  const { folder, timeScale, clock, random, log } = options
+  const { folder, timeScale, clock } = options
   const tag = `runner-${name}`
   const home = join(folder, `cluster-${name}`)
   await mkdir(home, { recursive: true })
   const tokens = await createTokens(name, gitlab, home)
   const { pods, runnerIds } = await createPods(name, index, gitlab, options)
   const [deciderPort = 0] = await freePorts(1)
-  const log_ = (program: string) => join(home, `${program}.log`)
+  const logFile = (program: string) => join(home, `${program}.log`)
 
   let programs: Program[] = []
   let prometheus: { url: string; close(): Promise<void> } | undefined
 
-  const scrapeConfigs = [
-    {
-      job_name: 'gitlab-runner-hadr',
-      static_configs: [{ targets: pods.map(pod => `127.0.0.1:${pod.sidecarPort}`) }],
-    },
-  ]
+  const job = 'gitlab-runner-hadr'
+  const addresses = pods.map(pod => `127.0.0.1:${pod.sidecarPort}`)
+  const scrapeConfigs = [{ job_name: job, static_configs: [{ targets: addresses }] }]
+  const targets = addresses.map(address => ({ job, url: `http://${address}/metrics` }))
   const scrapeIntervalMs = Math.round(15_000 * timeScale)
 
   async function start(): Promise<void> {
-    programs = pods.flatMap(pod => startPod(pod, gitlab.url, tokens.sidecarFile, options, log_))
+    programs = pods.flatMap(pod => startPod(pod, gitlab.url, tokens.sidecarFile, options, logFile))
     prometheus = options.realPrometheus
       ? await startPrometheusProcess({ clock, folder: join(home, 'prometheus'), scrapeConfigs, scrapeIntervalMs })
-      : await startPrometheusEndpoint({ clock, random, log, scrapeConfigs, scrapeIntervalMs })
+      : await startPrometheusEndpoint({
+          clock,
+          transport: createNodeTransport(),
+          targets: () => targets,
+          scrapeIntervalMs,
+        })
+    await Promise.all(pods.map(pod => untilAvailable(`http://127.0.0.1:${pod.sidecarPort}/healthz`, clock)))
     const config = join(home, 'decider.yaml')
     await writeFile(config, deciderConfig(name, gitlab.url, prometheus.url, tokens.deciderFile, options))
     programs.push(
@@ -138,14 +151,14 @@ async function createCluster(
           args: ['--config', config, '--listen', `127.0.0.1:${deciderPort}`],
           environment: {},
         },
-        log_('decider'),
+        logFile('decider'),
         clock,
       ),
     )
   }
 
   async function kill(): Promise<void> {
-    const dying = [...programs.map(program => program.kill()), prometheus?.close()]
+    const dying = [...programs.map(program => program.kill()), prometheus?.close() ?? Promise.resolve()]
     programs = []
     prometheus = undefined
     await Promise.all(dying)
@@ -244,6 +257,20 @@ function startPod(
     clock,
   )
   return [runner, sidecar]
+}
+
+/** Resolves when a sidecar says that its runner can take jobs. */
+async function untilAvailable(url: string, clock: Clock): Promise<void> {
+  await withDeadline(clock, AVAILABLE_WITHIN_MS, async signal => {
+    for (;;) {
+      const available = await fetch(url, { signal }).then(
+        answer => answer.ok,
+        () => false,
+      )
+      if (available) return
+      await clock.sleep(100, signal)
+    }
+  })
 }
 
 /** JSON is YAML. */
