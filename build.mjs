@@ -8,9 +8,9 @@ import { join } from 'node:path'
 const outdir = process.argv[2] ?? 'dist'
 const programs = {
   hadr: 'cli/main.ts',
-  sidecar: 'cli/sidecar.ts',
-  decider: 'cli/decider.ts',
-  demo: 'cli/demo.ts',
+  sidecar: 'cli/sidecar-main.ts',
+  decider: 'cli/decider-main.ts',
+  demo: 'cli/demo-main.ts',
   'simulated-runner': 'simulator/runner/main.ts',
 }
 const present = Object.fromEntries(Object.entries(programs).filter(([, source]) => existsSync(source)))

@@ -21,7 +21,8 @@ export interface HttpResponse {
 
 /**
  * Sends one request. Every HTTP status resolves; only a failed exchange rejects, with a TransportError (or with the
- * signal's reason). Follows no redirects, retries nothing, uses no proxy from the environment, keeps connections alive.
+ * signal's reason). Follows no redirects, uses no proxy from the environment, keeps connections alive. Repeats nothing but
+ * a GET or HEAD whose kept-alive connection proved closed before any answer began, and that once.
  */
 export type HttpTransport = (request: HttpRequest) => Promise<HttpResponse>
 

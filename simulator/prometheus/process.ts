@@ -76,14 +76,14 @@ export async function startPrometheusProcess(options: PrometheusProcessOptions):
 
   const ready = new Promise<string>(resolve => {
     let address: string | undefined
-    let isReady = false
+    let serving = false
     createInterface({ input: child.stderr }).on('line', line => {
       lastLines.push(line)
       if (lastLines.length > 10) lastLines.shift()
-      // Either may come first.
       address ??= /msg="Listening on" address=(\S+)/.exec(line)?.[1]
-      isReady ||= line.includes('Server is ready')
-      if (address !== undefined && isReady) resolve(`http://${address}`)
+      // The two come in either order.
+      serving ||= line.includes('Server is ready')
+      if (address !== undefined && serving) resolve(`http://${address}`)
     })
   })
   const close = async () => {

@@ -30,7 +30,7 @@ const flags = new Command('simulated-runner')
   .option('--no-long-poll', 'never let GitLab hold a request')
   .option('--breaker-ms <ms>', 'how long three unhealthy answers in a row switch a section off', number, 3_600_000)
   .option('--job-duration-ms <ms>', 'length of jobs without the variable SIMULATED_DURATION_MS', number, 30_000)
-  .option('--time-scale <factor>', "how much faster the runner's time passes", number, 1)
+  .option('--time-scale <factor>', 'multiplies every interval, the length of jobs included', number, 1)
   .parse()
   .opts<Flags>()
 

@@ -135,9 +135,9 @@ async function listen(server: ReturnType<typeof createServer>, address: string):
 
 function scaled(clock: Clock, factor: number): Clock {
   return {
-    monotonicMs: () => clock.monotonicMs() * factor,
+    monotonicMs: () => clock.monotonicMs() / factor,
     wallMs: () => clock.wallMs(),
-    sleep: (ms, signal) => clock.sleep(ms / factor, signal),
-    after: (ms, callback) => clock.after(ms / factor, callback),
+    sleep: (ms, signal) => clock.sleep(ms * factor, signal),
+    after: (ms, callback) => clock.after(ms * factor, callback),
   }
 }

@@ -1,0 +1,127 @@
+import type { GitLabClient } from '../../lib/gitlab/types.ts'
+import type { Clock } from '../../lib/service/clock.ts'
+import type { StatusDocument } from '../documents.ts'
+import type { PoolStatus } from '../model.ts'
+
+export const STATUS_PATH = 'status.json'
+export const CONTROL_PATH = 'control.json'
+export const HISTORY_BRANCH = 'hadr-history'
+
+/** The branch of a cluster's status file. */
+export function statusBranch(cluster: string): string {
+  return `hadr/${cluster}`
+}
+
+export interface PublisherDeps {
+  /** Its token may push to this cluster's branch. */
+  gitlab: GitLabClient
+  clock: Clock
+  project: number
+  cluster: string
+  decider: { id: string; version: string }
+}
+
+/**
+ * The one writer of this cluster's status file. Pools hand it their part; parts that come while a write is under way
+ * go out together with the next one.
+ */
+export interface Publisher {
+  /** The document that was read; keeps the seq growing and, at start, the parts of pools that have not spoken yet. */
+  adopt(document: StatusDocument): void
+  /** Resolves with the seq that carries this part. Rejects with GitLabError; an `ambiguous` one may have been applied. */
+  publish(pool: string, part: PoolStatus): Promise<number>
+  /** Publishes `leaving: true` once, for people; what fails is of no account. */
+  leave(): Promise<void>
+  /** When this process published a seq, on the monotonic clock; undefined: it did not, or that was long ago. */
+  publishedAt(seq: number): number | undefined
+  readonly lastPublishMonotonicMs: number | undefined
+}
+
+/** How many of the newest seqs are remembered; only the last few can still be read back. */
+const REMEMBERED_SEQS = 50
+
+export function createPublisher({ gitlab, clock, project, cluster, decider }: PublisherDeps): Publisher {
+  let parts: Record<string, PoolStatus> = {}
+  let seq = 0
+  let leaving = false
+  let startSha: string | undefined
+  let lastPublishMonotonicMs: number | undefined
+  const published = new Map<number, number>()
+  let queue: Promise<unknown> = Promise.resolve()
+  let next: Promise<number> | undefined
+
+  async function write(): Promise<number> {
+    startSha ??= (await gitlab.defaultBranch(project)).commitId
+    // Counted before the write: a seq whose fate is unknown is never used again.
+    const mine = ++seq
+    const document: StatusDocument = {
+      schema: 1,
+      cluster,
+      seq: mine,
+      decider,
+      ...(leaving ? { leaving } : {}),
+      pools: { ...parts },
+    }
+    try {
+      await gitlab.replaceBranchFile({
+        project,
+        branch: statusBranch(cluster),
+        startSha,
+        path: STATUS_PATH,
+        content: `${JSON.stringify(document, null, 2)}\n`,
+        message: `Status of cluster ${cluster}, seq ${mine} [skip ci]`,
+      })
+    } catch (error) {
+      // The start may be gone (a rewritten default branch), so it is looked up again next time.
+      startSha = undefined
+      throw error
+    }
+    lastPublishMonotonicMs = clock.monotonicMs()
+    published.set(mine, lastPublishMonotonicMs)
+    for (const old of published.keys()) if (published.size > REMEMBERED_SEQS) published.delete(old)
+    return mine
+  }
+
+  function enqueue(): Promise<number> {
+    // At most one write waits behind the one under way, and it carries whatever was handed in by the time it starts.
+    next ??= queue
+      .catch(() => undefined)
+      .then(() => {
+        next = undefined
+        const writing = write()
+        queue = writing
+        return writing
+      })
+    return next
+  }
+
+  return {
+    adopt(document) {
+      seq = Math.max(seq, document.seq)
+      parts = { ...document.pools, ...parts }
+    },
+    async publish(pool, part) {
+      const before = parts[pool]
+      parts = { ...parts, [pool]: part }
+      try {
+        return await enqueue()
+      } catch (error) {
+        // What could not be said now must not be said later, in another pool's heartbeat: the next cycle decides anew.
+        if (parts[pool] === part) parts = before ? { ...parts, [pool]: before } : omit(parts, pool)
+        throw error
+      }
+    },
+    async leave() {
+      leaving = true
+      await enqueue().catch(() => undefined)
+    },
+    publishedAt: wanted => published.get(wanted),
+    get lastPublishMonotonicMs() {
+      return lastPublishMonotonicMs
+    },
+  }
+}
+
+function omit(parts: Record<string, PoolStatus>, pool: string): Record<string, PoolStatus> {
+  return Object.fromEntries(Object.entries(parts).filter(([name]) => name !== pool))
+}

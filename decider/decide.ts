@@ -1,0 +1,181 @@
+import { remember } from './memory.ts'
+import { chooseActive } from './active.ts'
+import type { Alert, Condition, Memory, Observation, Plan, PoolConfig, PoolStatus, State } from './model.ts'
+import { type Choice, type Situation, NOTHING, incumbentOf, neededMargin, validPin } from './situation.ts'
+import { chooseStandby } from './standby.ts'
+import { type ClusterView, type Views, viewClusters } from './views.ts'
+
+/**
+ * The decision of one cycle: what is seen, folded into what is remembered, gives a plan. Pure and deterministic; the
+ * same call with the same data gives the same plan, so every decision can be replayed. Rules: the protocol, section 3.
+ */
+export function decide(seen: Observation, previous: Memory, config: PoolConfig): Plan {
+  const remembered = remember(previous, seen, config)
+  if (!seen.gitlab.readable) {
+    return {
+      state: 'HOLD',
+      explain: `GitLab cannot be read (${seen.gitlab.why}); nothing moves and nobody ages until it can.`,
+      step: NOTHING,
+      probes: [],
+      alerts: [],
+      next: remembered,
+    }
+  }
+  const views = viewClusters(remembered, seen, config)
+  const memory = { ...remembered, ...updateConditions(remembered, seen, views, config), scores: scoresOf(views) }
+  const status = ownStatus(memory, seen, views.self, config)
+  const situation: Situation = {
+    seen,
+    memory,
+    config,
+    views,
+    status,
+    serverMs: seen.gitlab.serverMs,
+    muted: mutedForMs(memory, seen) > config.timing.deadAfterMs,
+  }
+  const choice = choose(situation)
+  const carriesStatus = choice.step.kind === 'promote' || choice.step.kind === 'demote'
+  const published = { ...status, reason: choice.state }
+  const due = !carriesStatus && publishDue(published, seen, config)
+  return {
+    ...choice,
+    ...(due ? { publish: published } : {}),
+    probes: mayProbe(choice.state) ? probesDue(situation) : [],
+    alerts: alertsOf(situation),
+    next: memory,
+  }
+}
+
+function choose(situation: Situation): Choice {
+  const { views, memory, serverMs } = situation
+  const mismatched = mismatches(situation)
+  if (mismatched.length > 0) {
+    return {
+      state: 'CONFIG_MISMATCH',
+      explain: `Cluster ${mismatched.join(', ')} works with another pool configuration (main tag, clusters' names and tags, strength mode); nothing moves until they agree.`,
+      step: views.self.claim ? chooseActive(situation, { repairOnly: true }).step : NOTHING,
+    }
+  }
+  const pause = memory.control?.pause
+  if (pause && serverMs < pause.untilMs) {
+    const until = new Date(pause.untilMs).toISOString()
+    return { state: 'PAUSED', explain: `Paused by ${pause.by} until ${until}: ${pause.why}`, step: NOTHING }
+  }
+  return views.self.claim ? chooseActive(situation) : chooseStandby(situation)
+}
+
+/** Peers heard of lately whose configuration differs from ours. */
+function mismatches({ views, config }: Situation): string[] {
+  return views.peers
+    .filter(peer => peer.presence === 'known' && peer.silenceMs <= config.timing.deadAfterMs)
+    .filter(peer => peer.status?.digest !== config.digest)
+    .map(peer => peer.config.name)
+}
+
+function ownStatus(memory: Memory, seen: Observation, self: ClusterView, config: PoolConfig): PoolStatus {
+  const { own } = seen
+  const unknown = memory.unknownForMs > 0 || !own.known
+  return {
+    digest: config.digest,
+    epoch: self.status?.epoch ?? 0,
+    active: self.status?.active ?? false,
+    available: unknown ? null : memory.lastKnown,
+    total: own.known ? own.total : (self.status?.total ?? 0),
+    desired: own.known ? own.desired : (self.status?.desired ?? null),
+    lastKnown: memory.lastKnown,
+    unknownForSeconds: Math.floor(memory.unknownForMs / 1000),
+    servingIds: memory.servingIds,
+    reason: '',
+  }
+}
+
+function publishDue(status: PoolStatus, seen: Observation, { timing, self }: PoolConfig): boolean {
+  const file = seen.gitlab.readable ? seen.gitlab.files[self] : undefined
+  if (file?.kind !== 'read' || !sameForPeers(file.status, status)) return true
+  const lastMs = seen.outcomes.lastPublishMonotonicMs
+  return lastMs === undefined || seen.monotonicMs - lastMs >= timing.heartbeatMs
+}
+
+/** Equal in all that peers act on; growing seconds and words for people wait for the heartbeat. */
+function sameForPeers(a: PoolStatus, b: PoolStatus): boolean {
+  return (
+    a.digest === b.digest &&
+    a.epoch === b.epoch &&
+    a.active === b.active &&
+    a.available === b.available &&
+    a.total === b.total &&
+    a.desired === b.desired &&
+    a.servingIds.length === b.servingIds.length &&
+    a.servingIds.every((id, index) => id === b.servingIds[index])
+  )
+}
+
+/** How long nothing could be published, by the local clock: a cut-off decider must not trust what it last said. */
+function mutedForMs(memory: Memory, seen: Observation): number {
+  const sinceMs = seen.outcomes.lastPublishMonotonicMs ?? memory.startedMonotonicMs ?? seen.monotonicMs
+  return seen.monotonicMs - sinceMs
+}
+
+function updateConditions(memory: Memory, seen: Observation, views: Views, config: PoolConfig): Pick<Memory, 'since'> {
+  const { self, peers, all } = views
+  const incumbent = incumbentOf(views)
+  const pin = validPin(memory, seen)
+  const target = pin && peers.find(peer => peer.config.name === pin.to)
+  const holds: Record<Condition, boolean> = {
+    nobodyEffective: !all.some(view => view.effective),
+    nobodyScores: !peers.some(peer => peer.score >= 1),
+    better:
+      incumbent !== undefined && !incumbent.self && self.score >= incumbent.score + neededMargin(incumbent, config),
+    pinTargetWeak: target !== undefined && (target.dead || target.score < 1),
+  }
+  const since: Partial<Record<Condition, number>> = {}
+  for (const condition of Object.keys(holds) as Condition[]) {
+    if (holds[condition]) since[condition] = memory.since[condition] ?? memory.observedMs
+  }
+  return { since }
+}
+
+function scoresOf(views: Views): Record<string, number> {
+  return Object.fromEntries(views.all.map(view => [view.config.name, view.score]))
+}
+
+/** A silent peer's runners are asked whatever else is going on, except where nothing may be touched. */
+function mayProbe(state: State): boolean {
+  return state !== 'PAUSED' && state !== 'CONFIG_MISMATCH'
+}
+
+function probesDue({ views, memory, config }: Situation): Plan['probes'] {
+  const due: { cluster: string; runnerIds: number[] }[] = []
+  for (const view of views.peers) {
+    const probe = memory.peers[view.config.name]?.probe
+    if (!probe || probe.phase === 'inconclusive' || view.presence !== 'known') continue
+    const asked = Object.keys(probe.before).length > 0
+    const renewal = probe.phase === 'alive' && memory.observedMs - (probe.wokenMs ?? 0) >= config.timing.probeRenewMs
+    if (probe.phase === 'pending' ? asked : asked || !renewal) continue
+    const runnerIds = view.holds.slice(0, 3).map(runner => runner.id)
+    if (runnerIds.length > 0) due.push({ cluster: view.config.name, runnerIds })
+  }
+  return due
+}
+
+function alertsOf(situation: Situation): Alert[] {
+  const { seen, views, config } = situation
+  const alerts: Alert[] = []
+  if (!seen.gitlab.readable) return alerts
+  const mismatched = mismatches(situation)
+  if (mismatched.length > 0) alerts.push({ kind: 'config_mismatch', clusters: mismatched })
+  const foreign = seen.gitlab.runners.filter(runner => runner.cluster === null && runner.tagged)
+  if (foreign.length > 0) alerts.push({ kind: 'foreign_main_tag', runnerIds: foreign.map(runner => runner.id) })
+  for (const cluster of config.clusters) {
+    const file = seen.gitlab.files[cluster.name]
+    if (file?.kind === 'unreadable') alerts.push({ kind: 'unreadable_file', cluster: cluster.name, why: file.why })
+  }
+  if (seen.gitlab.control.kind === 'unreadable') {
+    alerts.push({ kind: 'unreadable_control', why: seen.gitlab.control.why })
+  }
+  for (const view of views.peers) {
+    if (view.probedAlive) alerts.push({ kind: 'peer_decider_down', cluster: view.config.name })
+  }
+  if (situation.muted) alerts.push({ kind: 'cannot_publish', forMs: mutedForMs(situation.memory, seen) })
+  return alerts
+}

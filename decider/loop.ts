@@ -1,0 +1,125 @@
+import { type Random, withDeadline } from '../lib/service/clock.ts'
+import { type ActDeps, type Deed, act } from './act/act.ts'
+import { decide } from './decide.ts'
+import { NO_MEMORY } from './memory.ts'
+import type { Memory, Observation, Outcomes, OwnCapacity, Plan, PoolConfig, RunnerView } from './model.ts'
+import type { GitLabReader } from './observe/gitlab.ts'
+
+export interface LoopDeps extends Omit<ActDeps, 'look'> {
+  readGitLab: GitLabReader
+  /** Own capacity; never rejects: what cannot be had is unknown. */
+  readCapacity: (runners: readonly RunnerView[], pool: PoolConfig, signal: AbortSignal) => Promise<OwnCapacity>
+  random: Random
+  /** Decide and record, but write nothing anywhere. */
+  dryRun: boolean
+  onDecision: (decision: Decision) => void
+}
+
+/** One cycle, with all that is needed to decide it again. */
+export interface Decision {
+  pool: string
+  atMs: number
+  seen: Observation
+  previous: Memory
+  plan: Plan
+  deeds: readonly Deed[]
+  durationMs: number
+}
+
+const NO_OUTCOMES: Outcomes = { wakes: {} }
+
+/** Prometheus and GitLab each get this long to be looked at; at least, since scaled demonstrations have tiny periods. */
+const LOOK_MIN_MS = 5000
+
+/**
+ * One pool's endless cycle: observe, decide, act. Level-triggered: nothing is carried from cycle to cycle but `Memory`
+ * and the outcomes of the last writes. `run` resolves after `signal` aborts, when the write under way is finished.
+ */
+export function createPoolLoop(pool: PoolConfig, deps: LoopDeps) {
+  const { clock, log, publisher } = deps
+  let memory: Memory = NO_MEMORY
+  let outcomes: Outcomes = NO_OUTCOMES
+  let lastSaid = ''
+
+  const lookMs = Math.max(LOOK_MIN_MS, pool.timing.pollMs)
+  const look = (contactOf: readonly number[] = []) =>
+    withDeadline(clock, lookMs, signal => deps.readGitLab(pool, contactOf, signal))
+
+  async function observe(): Promise<Observation> {
+    // The instant before the look: what the look shows is at least as new.
+    const at = { monotonicMs: clock.monotonicMs(), wallMs: clock.wallMs() }
+    const seen = await look(askedRunners(memory))
+    if (!seen.readable) {
+      return { ...at, gitlab: { readable: false, why: seen.why }, own: { known: false, why: 'not asked' }, outcomes }
+    }
+    if (seen.ownDocument) publisher.adopt(seen.ownDocument)
+    const ours = seen.view.runners.filter(runner => runner.cluster === pool.self)
+    const own = await withDeadline(clock, lookMs, signal => deps.readCapacity(ours, pool, signal))
+    const ownSeqPublished = seen.ownDocument && publisher.publishedAt(seen.ownDocument.seq)
+    const { lastPublishMonotonicMs } = publisher
+    return {
+      ...at,
+      gitlab: seen.view,
+      own,
+      outcomes: {
+        ...outcomes,
+        ...(lastPublishMonotonicMs === undefined ? {} : { lastPublishMonotonicMs }),
+        ...(ownSeqPublished === undefined ? {} : { ownSeqPublishedMonotonicMs: ownSeqPublished }),
+      },
+    }
+  }
+
+  async function cycle(): Promise<void> {
+    const startMs = clock.monotonicMs()
+    const seen = await observe()
+    const previous = memory
+    const plan = decide(seen, previous, pool)
+    memory = plan.next
+    say(plan)
+    const done = deps.dryRun ? { wakes: {}, deeds: [] } : await act(plan, seen, pool, { ...deps, look: () => look() })
+    const { deeds, ...rest } = done
+    outcomes = { ...NO_OUTCOMES, ...rest }
+    for (const deed of deeds) {
+      if (deed.result === 'done' || deed.result === 'unchanged') continue
+      log.warn({ pool: pool.name, ...deed }, `${deed.operation} ${deed.result}`)
+    }
+    const durationMs = clock.monotonicMs() - startMs
+    deps.onDecision({ pool: pool.name, atMs: seen.wallMs, seen, previous, plan, deeds, durationMs })
+  }
+
+  /** One line per change of state or of what is done, not per cycle. */
+  function say({ state, step, explain, alerts }: Plan): void {
+    const alarm = alerts.map(alert => alert.kind)
+    const saying = JSON.stringify([state, step.kind, alarm])
+    if (saying === lastSaid) return
+    lastSaid = saying
+    const fields = { pool: pool.name, state, step: step.kind, ...(alerts.length > 0 ? { alerts } : {}) }
+    if (alerts.length > 0) log.warn(fields, explain)
+    else log.info(fields, explain)
+  }
+
+  return {
+    pool,
+    async run(signal: AbortSignal): Promise<void> {
+      while (!signal.aborted) {
+        const startMs = clock.monotonicMs()
+        try {
+          await cycle()
+        } catch (error) {
+          // A bug must not end the loop: whatever was missed, the next cycle sees again.
+          log.error({ pool: pool.name, err: error }, 'the cycle failed unexpectedly')
+        }
+        const periodMs = pool.timing.pollMs * (0.95 + 0.1 * deps.random())
+        const restMs = Math.max(periodMs - (clock.monotonicMs() - startMs), periodMs / 10)
+        await clock.sleep(restMs, signal).catch(() => undefined)
+      }
+    },
+  }
+}
+
+/** Runners whose contact time decides a probe now. */
+function askedRunners(memory: Memory): number[] {
+  return Object.values(memory.peers).flatMap(({ probe }) =>
+    probe && probe.phase !== 'inconclusive' ? Object.keys(probe.before).map(Number) : [],
+  )
+}

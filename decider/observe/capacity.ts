@@ -1,0 +1,123 @@
+import type { InstantResult, Sample } from '../../lib/prometheus/answer.ts'
+import type { OwnCapacity, RunnerView } from '../model.ts'
+
+/**
+ * One query for everything, so that all numbers are of one instant. The label `hadr_kind` tells the parts apart; the
+ * ages are counted here and not in PromQL, where `or vector(0)` and the five-minute look-back would hide a gap.
+ */
+export function capacityQuery(jobPattern: string): string {
+  const part = (expression: string, kind: string) => `label_replace(${expression}, "hadr_kind", "${kind}", "", "")`
+  const available = 'gitlab_runner_hadr_sidecar_available'
+  const info = 'gitlab_runner_hadr_sidecar_runner_info'
+  return [
+    part(available, 'available'),
+    part(`timestamp(${available})`, 'available_at'),
+    part(info, 'info'),
+    part(`timestamp(${info})`, 'info_at'),
+    part(`up{job=~${JSON.stringify(jobPattern)}}`, 'up'),
+  ].join(' or ')
+}
+
+export interface CapacityOptions {
+  /** This cluster's runners of the pool; a pod counts when one of its runner entities is among them. */
+  runners: readonly RunnerView[]
+  sampleMaxAgeMs: number
+}
+
+interface Pod {
+  /** undefined: unknown. */
+  available?: boolean
+  runnerIds: Set<number>
+}
+
+/**
+ * Own capacity from one answer of Prometheus. Pure. Only fresh samples count; a pod that says nothing fresh about its
+ * availability is unknown, not unavailable. No pod at all is known to be zero only when Prometheus itself says that
+ * every target it scrapes for sidecars is down: empty is not zero.
+ */
+export function capacityOf(result: InstantResult, { runners, sampleMaxAgeMs }: CapacityOptions): OwnCapacity {
+  if (result.kind === 'empty') {
+    return { known: false, why: 'Prometheus knows no sidecar: none is scraped, or none runs' }
+  }
+  if (result.kind !== 'complete' && result.kind !== 'partial') {
+    return { known: false, why: `Prometheus: ${result.message}` }
+  }
+  const oldestMs = (result.evaluatedAtMs ?? Infinity) - sampleMaxAgeMs
+  const all = new Set(runners.map(runner => runner.id))
+  const own = new Set(runners.filter(runner => !runner.paused).map(runner => runner.id))
+  const samples = groupByKind(result.samples)
+  const ours = [...readPods(samples, oldestMs).values()]
+    .filter(pod => [...pod.runnerIds].some(id => all.has(id)))
+    .map(pod => ([...pod.runnerIds].some(id => own.has(id)) ? pod : { ...pod, available: false }))
+  const targets = samples.get('up') ?? []
+  const targetsDown = targets.filter(target => target.value === 0).length
+
+  if (ours.length === 0) {
+    const allDown = targets.length > 0 && targetsDown === targets.length
+    if (allDown && result.kind === 'complete') {
+      return { known: true, available: 0, unknownPods: 0, total: targetsDown, desired: null, servingIds: [] }
+    }
+    return { known: false, why: 'Prometheus has no fresh sample of a pod that belongs to this cluster’s runners' }
+  }
+  const available = ours.filter(pod => pod.available === true)
+  const unknownPods = ours.filter(pod => pod.available === undefined).length
+  // A partial answer may prove "at least this many", never "no more than that".
+  const missing = result.kind === 'partial' ? 1 : 0
+  const servingIds = new Set(available.flatMap(pod => [...pod.runnerIds].filter(id => own.has(id))))
+  return {
+    known: true,
+    available: available.length,
+    unknownPods: unknownPods + missing,
+    total: ours.length,
+    desired: null,
+    servingIds: [...servingIds].sort((a, b) => a - b),
+  }
+}
+
+function groupByKind(samples: readonly Sample[]): Map<string, Sample[]> {
+  const groups = new Map<string, Sample[]>()
+  for (const sample of samples) {
+    const kind = sample.labels['hadr_kind'] ?? ''
+    const group = groups.get(kind)
+    if (group) group.push(sample)
+    else groups.set(kind, [sample])
+  }
+  return groups
+}
+
+function readPods(samples: Map<string, Sample[]>, oldestMs: number): Map<string, Pod> {
+  const pods = new Map<string, Pod>()
+  const podOf = (sample: Sample) => {
+    const key = `${sample.labels['pod_namespace'] ?? ''}/${sample.labels['pod_name'] ?? ''}`
+    let pod = pods.get(key)
+    if (!pod) pods.set(key, (pod = { runnerIds: new Set() }))
+    return pod
+  }
+  const freshInfo = freshKeys(samples.get('info_at'), oldestMs)
+  for (const sample of samples.get('info') ?? []) {
+    const id = Number(sample.labels['runner_id'])
+    if (freshInfo.has(keyOf(sample)) && Number.isSafeInteger(id) && id > 0) podOf(sample).runnerIds.add(id)
+  }
+  const fresh = freshKeys(samples.get('available_at'), oldestMs)
+  for (const sample of samples.get('available') ?? []) {
+    if (!fresh.has(keyOf(sample)) || sample.value === undefined) continue
+    const pod = podOf(sample)
+    // Two series of one pod (an old and a new target label) that disagree prove nothing.
+    const said = sample.value === 1
+    if (pod.available !== undefined && pod.available !== said) delete pod.available
+    else pod.available = said
+  }
+  return pods
+}
+
+/** The series whose sample, taken at the `timestamp()` that `at` holds, is young enough. */
+function freshKeys(at: readonly Sample[] | undefined, oldestMs: number): Set<string> {
+  const fresh = (at ?? []).filter(sample => sample.value !== undefined && sample.value * 1000 >= oldestMs)
+  return new Set(fresh.map(keyOf))
+}
+
+/** A series' identity without its name and kind, which `timestamp()` and `label_replace()` change. */
+function keyOf({ labels }: Sample): string {
+  const rest = Object.entries(labels).filter(([name]) => name !== '__name__' && name !== 'hadr_kind')
+  return JSON.stringify(rest.sort(([a], [b]) => (a < b ? -1 : 1)))
+}
