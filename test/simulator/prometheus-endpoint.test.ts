@@ -31,9 +31,9 @@ function createClient(t: Test, url: string) {
   return createPrometheusClient({ url, transport, clock })
 }
 
-async function startEndpoint(t: Test, targets: () => readonly ScrapeTarget[]) {
+async function startEndpoint(t: Test, targets: () => readonly ScrapeTarget[], scrapeIntervalMs = 50) {
   const transport = createNodeTransport()
-  const endpoint = await startPrometheusEndpoint({ clock, transport, targets, scrapeIntervalMs: 40 })
+  const endpoint = await startPrometheusEndpoint({ clock, transport, targets, scrapeIntervalMs })
   t.teardown(async () => {
     await endpoint.close()
     transport.close()
@@ -72,7 +72,8 @@ t.test('it answers as a real Prometheus with the same targets does', async t => 
     ...urls.map(url => ({ job: JOB, url: `${url}/metrics` })),
     { job: 'other', url: `${other}/metrics` },
   ])
-  const simulated = await until(samples => samples.length > 0)
+  // Under load a scrape may miss its deadline, which is an interval.
+  const simulated = await until(samples => samples.length === 23)
 
   const hosts = (list: string[]) => [{ targets: list.map(url => new URL(url).host) }]
   const prometheus = await startPrometheus(t, {
@@ -89,7 +90,6 @@ t.test('it answers as a real Prometheus with the same targets does', async t => 
     real = described(await client.instant(QUERY))
   }
   t.strictSame(simulated, real)
-  t.equal(simulated.length, 23, 'two series with values and two with times of three pods, up of five')
 })
 
 t.test("a target's series vanish with its first failed scrape, and come back with the next good one", async t => {
@@ -109,7 +109,7 @@ t.test("a target's series vanish with its first failed scrape, and come back wit
 
 t.test('the age of a sample is the time since its scrape', async t => {
   const url = await startServer(t, (_request, response) => response.end(exposition('pod-1', '1')))
-  const { client, until } = await startEndpoint(t, () => [{ job: JOB, url }])
+  const { client, until } = await startEndpoint(t, () => [{ job: JOB, url }], 1_000)
   await until(samples => samples.length === 7)
   const result = await client.instant(QUERY)
   const [evaluatedAtMs, samples] = result.kind === 'complete' ? [result.evaluatedAtMs, result.samples] : [0, []]
