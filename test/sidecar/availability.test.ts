@@ -83,7 +83,7 @@ const anyFacts: fc.Arbitrary<RunnerFacts> = fc.record(
   { requiredKeys: ['terminating', 'endpoint', 'contact', 'paused', 'identity', 'gitlabAnswers'] },
 )
 
-t.test('every combination of facts has a verdict, with a reason of its own kind', async t => {
+t.test('every combination of facts has a verdict, with a reason of its own kind', async () => {
   fc.assert(
     fc.property(anyFacts, facts => {
       const verdict = availability(facts)
@@ -94,7 +94,7 @@ t.test('every combination of facts has a verdict, with a reason of its own kind'
   )
 })
 
-t.test('only a seen success makes available, and only evidence makes unavailable', async t => {
+t.test('only a seen success makes available, and only evidence makes unavailable', async () => {
   fc.assert(
     fc.property(anyFacts, facts => {
       const { state } = availability(facts)
@@ -113,7 +113,7 @@ t.test('only a seen success makes available, and only evidence makes unavailable
   )
 })
 
-t.test('learning less of GitLab never turns a verdict into unavailable', async t => {
+t.test('learning less of GitLab never turns a verdict into unavailable', async () => {
   fc.assert(
     fc.property(anyFacts, facts => {
       const blind = availability({ ...facts, paused: undefined, gitlabAnswers: undefined, identity: 'unsettled' })

@@ -143,7 +143,7 @@ for (const { name, readings, nowMs, is } of cases) {
   t.test(name, async t => t.equal(contactAfter(readings, nowMs), is))
 }
 
-t.test('without a growth of the good answers nothing makes a contact good', async t => {
+t.test('without a growth of the good answers nothing makes a contact good', async () => {
   const reading = fc.record({ refused: fc.nat(9), unhealthy: fc.nat(9), full: fc.boolean() })
   fc.assert(
     fc.property(fc.array(reading, { minLength: 1 }), fc.nat(400_000), (readings, waitMs) => {
@@ -153,7 +153,7 @@ t.test('without a growth of the good answers nothing makes a contact good', asyn
   )
 })
 
-t.test('a growth in the newest reading is always a good contact, whatever came before', async t => {
+t.test('a growth in the newest reading is always a good contact, whatever came before', async () => {
   const reading = fc.record({ good: fc.nat(9), refused: fc.nat(9), unhealthy: fc.nat(9), full: fc.boolean() })
   fc.assert(
     fc.property(fc.array(reading, { minLength: 1 }), readings => {

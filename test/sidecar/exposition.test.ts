@@ -63,7 +63,7 @@ t.test('an endless line and endless samples are refused', async t => {
   t.match(read('jobs 1\n'.repeat(20_001)), { ok: false, problem: /more than/ })
 })
 
-t.test('no text makes the parser throw', async t => {
+t.test('no text makes the parser throw', async () => {
   const pieces = fc.constantFrom(
     'jobs',
     'state',
@@ -96,7 +96,7 @@ t.test('no text makes the parser throw', async t => {
   )
 })
 
-t.test('whatever the label values are, they come back as they were', async t => {
+t.test('whatever the label values are, they come back as they were', async () => {
   const escape = (value: string) => value.replace(/\\/g, '\\\\').replace(/"/g, '\\"').replace(/\n/g, '\\n')
   const name = fc.stringMatching(/^[a-z_][a-z0-9_]{0,8}$/)
   // The format knows one line end only; others stand in values as they are.
