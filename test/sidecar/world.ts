@@ -55,6 +55,8 @@ export function patientClock() {
   /** Lets `ms` pass in steps, before each of which both loops come to rest and `eachStep` happens. */
   const run = async (ms: number, eachStep: () => void = () => undefined) => {
     await idle(2)
+    await manual.advance(0)
+    await idle(2)
     for (let left = ms; left > 0; left -= STEP_MS) {
       eachStep()
       await manual.advance(Math.min(left, STEP_MS))
