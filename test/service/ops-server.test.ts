@@ -1,4 +1,4 @@
-import { once } from 'node:events'
+import { EventEmitter, once } from 'node:events'
 import http, { createServer } from 'node:http'
 import { connect, type AddressInfo } from 'node:net'
 import { Gauge, Registry } from 'prom-client'
@@ -126,10 +126,10 @@ t.test('stopping while the port is taken ends the tries', async t => {
 })
 
 t.test('stopping lets idle connections go, ends slow ones after a second, and may be asked twice', async t => {
-  let asked = () => undefined as void
-  const arrived = new Promise<void>(resolve => (asked = resolve))
+  const arrivals = new EventEmitter()
+  const arrived = once(arrivals, 'request')
   const hang = () => {
-    asked()
+    arrivals.emit('request')
     return new Promise<never>(() => undefined)
   }
   const { server } = await start(t, { routes: { '/hang': hang } })

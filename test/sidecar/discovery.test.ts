@@ -10,7 +10,7 @@ const names = new Set(['pod-1', 'pod-1-long'])
 const wanted = { shortToken: 'abcdefghi', systemId: 'r_1' }
 const nameless = { shortToken: '', systemId: '' }
 
-t.test('marks of a candidate', async t => {
+t.test('marks of a candidate', t => {
   const cases = [
     ['token and process agree', { shortSha: 'abcdefgh', hasManager: true, description: 'x' }, wanted, 'certain'],
     ['token and name agree', { shortSha: 'abcdefgh', hasManager: false, description: 'pod-1' }, wanted, 'certain'],
@@ -30,9 +30,10 @@ t.test('marks of a candidate', async t => {
     ['an empty short token of GitLab compares nothing', { shortSha: '', description: 'x' }, wanted, undefined],
   ] as const
   for (const [name, candidate, entry, is] of cases) t.equal(likeness({ id: 1, ...candidate }, entry, names), is, name)
+  t.end()
 })
 
-t.test('the likeliest wins, the newest among names, and nobody among equal tokens', async t => {
+t.test('the likeliest wins, the newest among names, and nobody among equal tokens', t => {
   const after = (...seen: [id: number, like: Best['likeness']][]) =>
     chosen(seen.reduce<Best | undefined>((best, [id, like]) => better(best, id, like), undefined))
   t.equal(after(), undefined)
@@ -41,6 +42,7 @@ t.test('the likeliest wins, the newest among names, and nobody among equal token
   t.equal(after([5, 'token'], [8, 'token']), undefined)
   t.equal(after([5, 'process'], [5, 'process']), 5)
   t.equal(after([5, 'token'], [8, 'token'], [6, 'certain']), 6)
+  t.end()
 })
 
 function arrange(t: Test, token: string = TOKENS.reader) {

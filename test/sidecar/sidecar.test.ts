@@ -4,7 +4,7 @@ import type { GitLabState } from '../../simulator/gitlab/state.ts'
 import { createSimulatedTransport } from '../../simulator/gitlab/transport.ts'
 import { furnish, TOKENS } from '../support/gitlab.ts'
 import { createManualClock } from '../support/manual-clock.ts'
-import { RunnerDouble } from './runner-double.ts'
+import { RunnerDouble, type EntryDouble } from './runner-double.ts'
 import { startWorld, type WorldOptions } from './world.ts'
 
 /** Runner 1 of the furnished GitLab has the token `glrt-t2_aaaaaaaaaaaa`; this is how its process shows that. */
@@ -15,6 +15,7 @@ const MINUTE = 60_000
 interface Parts {
   state: GitLabState
   runner: RunnerDouble
+  entry: EntryDouble
 }
 
 async function start(t: Test, more: Partial<WorldOptions> & { arrange?: (world: Parts) => void } = {}) {
@@ -22,19 +23,20 @@ async function start(t: Test, more: Partial<WorldOptions> & { arrange?: (world: 
   t.teardown(() => core.close())
   furnish(core.state)
   const runner = new RunnerDouble()
-  runner.add(SHORT_TOKEN, SYSTEM_ID)
+  const entry = runner.add(SHORT_TOKEN, SYSTEM_ID)
   const poll = async (token: string, systemId: string) => {
     const body = JSON.stringify({ token, system_id: systemId, info: {} })
     const headers = { 'content-type': 'application/json' }
     await core.handle({ method: 'POST', path: '/api/v4/jobs/request', headers, body })
   }
   await poll('glrt-t2_aaaaaaaaaaaa', SYSTEM_ID)
-  more.arrange?.({ state: core.state, runner })
+  more.arrange?.({ state: core.state, runner, entry })
   const gitlab = { url: 'http://gitlab.example', transport: createSimulatedTransport(core) }
   const world = await startWorld(t, { runner: runner.transport(), gitlab, token: TOKENS.reader, ...more })
   return {
     ...world,
     runner,
+    entry,
     poll,
     state: core.state,
     faults: core.faults,
@@ -87,8 +89,8 @@ t.test('in steady state a pod asks GitLab twice a minute, whatever the size of t
 
 t.test('a runner with a registration token is found by its description', async t => {
   const { live, value, asked } = await start(t, {
-    arrange: ({ state, runner }) => {
-      runner.entries[0]!.shortToken = 'bbbbbbbbb'
+    arrange: ({ state, entry }) => {
+      entry.shortToken = 'bbbbbbbbb'
       const common = { group: 33, tags: ['runner-a'] }
       for (let n = 0; n < 50; n += 1) state.addRunner({ ...common, description: `pod-${n + 100}` })
       state.addRunner({ ...common, id: 900, token: 't2_bbbbbbbbbbbb', description: 'pod-1' })
@@ -160,7 +162,7 @@ t.test('a runner that vanishes from GitLab is searched for, and unknown meanwhil
 
 t.test('a search that finds nothing is repeated ever more seldom', async t => {
   const { run, asked } = await start(t, {
-    arrange: ({ runner }) => void (runner.entries[0]!.shortToken = 'zzzzzzzzz'),
+    arrange: ({ entry }) => void (entry.shortToken = 'zzzzzzzzz'),
   })
   await run(30 * MINUTE)
   const searches = asked().filter(({ route }) => route === '/graphql').length
@@ -276,9 +278,9 @@ t.test('a throttled sidecar asks no more until GitLab wants it', async t => {
 })
 
 t.test('a runner that is refused is unavailable after three minutes', async t => {
-  const { live, run, runner, available, health, check } = await start(t)
+  const { live, run, available, health, check, entry } = await start(t)
   await live(10_000)
-  await run(170_000, () => (runner.entries[0]!.refused += 1))
+  await run(170_000, () => (entry.refused += 1))
   t.equal(await available(), 1, 'a short trouble moves nothing')
   await run(15_000)
   t.equal(await available(), 0)
@@ -287,9 +289,9 @@ t.test('a runner that is refused is unavailable after three minutes', async t =>
 })
 
 t.test('a tripped circuit breaker makes unavailable while GitLab answers, and unknown while it does not', async t => {
-  const { live, run, runner, faults, available, health } = await start(t)
+  const { live, run, faults, available, health, entry } = await start(t)
   await live(10_000)
-  runner.entries[0]!.unhealthy = 3
+  entry.unhealthy = 3
   await run(190_000)
   t.equal(await available(), 0)
   t.match(await health(), /^unavailable: circuit_open/)
@@ -308,16 +310,16 @@ t.test('a runner that stops asking for no known cause is unknown', async t => {
 })
 
 t.test('a full runner asks for nothing and is available', async t => {
-  const { live, run, runner, available } = await start(t)
+  const { live, run, runner, available, entry } = await start(t)
   await live(10_000)
-  runner.entries[0]!.running = 10
+  entry.running = 10
   await run(5 * MINUTE)
   t.equal(await available(), 1)
   runner.concurrent = 20
-  runner.entries[0]!.limit = 10
+  entry.limit = 10
   await run(5 * MINUTE)
   t.equal(await available(), 1, 'full by the limit of its entry')
-  runner.entries[0]!.running = 9
+  entry.running = 9
   await run(190_000)
   t.equal(await available(), undefined, 'a free slot, and yet it does not ask')
 })
@@ -331,7 +333,7 @@ t.test('a stopping runner is unavailable at once', async t => {
 })
 
 t.test('a process that is gone is unavailable after two looks, one that is silent is unknown', async t => {
-  const { live, runner, available, health, check, said } = await start(t)
+  const { live, runner, available, health, check, said, entry } = await start(t)
   await live(10_000)
   runner.trouble = 'refused'
   await live(5_000)
@@ -341,7 +343,7 @@ t.test('a process that is gone is unavailable after two looks, one that is silen
   t.match(await health(), /^unavailable: runner_gone/)
   t.equal(await check('runner_metrics'), 0)
   runner.trouble = undefined
-  runner.entries[0]!.good = 0
+  entry.good = 0
   await live(5_000)
   t.match(await health(), /^(unknown|available)/)
   await live(5_000)
