@@ -20,8 +20,7 @@ export function createAxiosTransport(options: TransportOptions = {}): HttpTransp
     decompress: false,
     validateStatus: () => true,
     responseType: 'text',
-    // Axios would otherwise parse whatever looks like JSON and hand over broken JSON as if it were text on purpose.
-    transformResponse: [body => body as unknown],
+    // Axios would otherwise rewrite a JSON body, and quote one that it cannot parse.
     transformRequest: [body => body as unknown],
   })
 

@@ -278,6 +278,11 @@ const LOSSES: readonly (readonly [name: string, body: (data: ReturnType<typeof d
       data => ({ data: { ...data, group: { ...data.group, p0: connection([runner(1, [], { tagList: null })]) } } }),
       'invalid_answer',
     ],
+    [
+      'another file than the one asked for',
+      data => ({ data: { ...data, project: { ...data.project, repository: { p1: blob('other.json', '{}') } } } }),
+      'invalid_answer',
+    ],
     ['a missing alias', data => ({ data: { ...data, group: { id: data.group.id } } }), 'invalid_answer'],
     ['no data', () => ({ data: null }), 'invalid_answer'],
     [
@@ -456,9 +461,10 @@ const PARTIAL: readonly (readonly [name: string, body: unknown, headers: object]
 ]
 for (const [name, body, headers] of PARTIAL) {
   t.test(`${name} is never taken for the whole list`, async t => {
-    const { url } = await startRest(t, () => [body, 200, headers])
+    const { url, requests } = await startRest(t, () => [body, 200, headers])
     const error = await errorOf(createClient(t, url).readPool({ ...WANTED, tags: ['main'], files: [] }))
     t.equal(error.kind, 'invalid_answer')
+    t.equal(requests.filter(({ path }) => path.includes('tag_list')).length, 1)
   })
 }
 

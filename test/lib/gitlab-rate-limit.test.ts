@@ -1,4 +1,5 @@
 import t, { type Test } from 'tap'
+import { createRateGate } from '../../lib/gitlab/rate-gate.ts'
 import { RUNNER_12, createClient, errorOf, sendJson, shiftableClock, startServer } from './gitlab-server.ts'
 
 const DATE = 'Fri, 02 Jan 2026 03:04:05 GMT'
@@ -93,6 +94,14 @@ t.test('jitter only ever adds to the wait', async t => {
   const untold = await limited(t, {}, 0.999)
   const untoldMs = (await errorOf(untold.client.runner(12))).more.retryAfterMs ?? 0
   t.ok(untoldMs > 60_000 && untoldMs <= 90_000)
+})
+
+t.test('a shorter limit that arrives later does not shorten a longer one', t => {
+  const gate = createRateGate({ clock: shiftableClock(), random: () => 0 })
+  t.equal(gate.observe(429, { 'retry-after': '100' }), 100_000)
+  t.equal(gate.observe(429, { 'retry-after': '5' }), 5_000)
+  t.ok(gate.waitMs() > 95_000)
+  t.end()
 })
 
 t.test('a success that uses up the limit closes the gate for what follows', async t => {

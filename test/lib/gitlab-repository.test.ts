@@ -59,7 +59,7 @@ const NEW_FILE = {
 
 /** A GitLab with one repository: branches and their files, and the refusals of `Commits::CreateService`. */
 async function startRepository(t: Test, branches: Record<string, string[]>, words = GITLAB_WORDS) {
-  const hooks = { beforeWrite: () => undefined as void }
+  const hooks: { beforeWrite: () => void } = { beforeWrite: () => undefined }
   const server = await startServer(t, ({ method, path, body }, response) => {
     const { pathname, searchParams } = new URL(path, 'http://gitlab')
     const [, , , , , , kind, name = ''] = pathname.split('/')
@@ -110,7 +110,7 @@ t.test('a new file on a branch that exists is one request', async t => {
   await createClient(t, url).createFile(NEW_FILE)
   t.same(branches['hadr-history'], ['pool/7-a.json'])
   t.same(
-    requests.map(({ method, path, body }) => [method, path, JSON.parse(body)]),
+    requests.map(({ method, path, body }) => [method, path, JSON.parse(body) as unknown]),
     [
       [
         'POST',

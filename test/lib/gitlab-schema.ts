@@ -1,4 +1,4 @@
-import { buildSchema, getNamedType, isObjectType, parse, valueFromASTUntyped, validate } from 'graphql'
+import { Kind, buildSchema, isObjectType, parse, validate } from 'graphql'
 import type { FieldNode, GraphQLObjectType, SelectionSetNode } from 'graphql'
 
 /** The part of GitLab's GraphQL schema that the client uses, as `app/graphql` declares it. */
@@ -43,25 +43,25 @@ export function complexityOf(query: string): number {
   if (error) throw error
   const [operation] = document.definitions
   const root = schema.getQueryType()
-  if (operation?.kind !== 'OperationDefinition' || !root) throw new Error('not a query')
+  if (operation?.kind !== Kind.OPERATION_DEFINITION || !root) throw new Error('not a query')
   return sum(operation.selectionSet, root)
 }
 
 function sum({ selections }: SelectionSetNode, type: GraphQLObjectType): number {
   return selections
-    .filter(selection => selection.kind === 'Field')
+    .filter(selection => selection.kind === Kind.FIELD)
     .reduce((total, field) => total + costOf(field, type), 0)
 }
 
 function costOf(field: FieldNode, parent: GraphQLObjectType): number {
   const name = field.name.value
-  const type = getNamedType(parent.getFields()[name]?.type)
+  const type = schema.getType(String(parent.getFields()[name]?.type).replace(/[![\]]/g, ''))
   const children = field.selectionSet && isObjectType(type) ? sum(field.selectionSet, type) : 0
   if (!RESOLVED.has(name)) return children + 1
-  const given = new Map(field.arguments?.map(({ name, value }) => [name.value, value]))
-  const first = given.get('first')
-  const limit = first ? Number(valueFromASTUntyped(first)) : 100
-  const extra = (given.has('search') ? 5 : 0) + (name === 'blobs' ? 2 : 0)
+  const argument = (wanted: string) => field.arguments?.find(({ name }) => name.value === wanted)
+  const first = argument('first')?.value
+  const limit = first?.kind === Kind.INT ? Number(first.value) : 100
+  const extra = (argument('search') ? 5 : 0) + (name === 'blobs' ? 2 : 0)
   const isConnection = type?.name.endsWith('Connection') ?? false
   return Math.trunc((children + 1 + extra) * (isConnection ? 1 + limit / 100 : 1))
 }

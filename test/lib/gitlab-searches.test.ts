@@ -26,9 +26,9 @@ t.test(
       const ids = Object.entries(query.variables).filter(([name]) => name.startsWith('r'))
       const data = ids.map(([alias, gid]) => {
         const id = Number(String(gid).split('/').at(-1))
-        return [alias, id === 3 ? null : runner(id, id === 2 ? [] : [MANAGER])]
+        return [alias, id === 3 ? null : runner(id, id === 2 ? [] : [MANAGER])] as const
       })
-      sendJson(response, { data: Object.fromEntries(data) })
+      sendJson(response, { data: Object.fromEntries<unknown>(data) })
     })
     const wanted = Array.from({ length: 20 }, (_, index) => ({ id: index + 1, systemId: 'r_1' }))
     const found = await createClient(t, url).runnersWithManager(wanted)

@@ -78,6 +78,7 @@ function suite(t: Test, create: Create): void {
       request.on('data', (chunk: Buffer) => (body += chunk.toString()))
       request.on('end', () => {
         const { method, headers } = request
+        t.equal(headers['accept-encoding'], 'identity', 'the size limit counts what is sent')
         response.setHeader(
           'x-seen',
           `${method} ${request.url} ${String(headers['private-token'])} ${headers['content-type']}`,
@@ -94,6 +95,18 @@ function suite(t: Test, create: Create): void {
     t.equal(response.status, 200)
     t.equal(response.headers['x-seen'], 'PUT /a%2Fb?c=d glpat-1 application/json')
     t.equal(response.body, '{"broken": "{"ä":1}"', 'broken JSON is not repaired, hidden or parsed')
+  })
+
+  t.test('JSON is left alone in both directions, valid or not', async t => {
+    const url = await serve(t, (request, response) => {
+      response.setHeader('content-type', 'application/json')
+      request.pipe(response)
+    })
+    const transport = open(t)
+    for (const body of [' { "a" : 1 }\n', '{"a":', 'text', '"text"', '7']) {
+      const headers = { 'content-type': 'application/json' }
+      t.equal((await transport({ ...get(url), method: 'POST', headers, body })).body, body)
+    }
   })
 
   t.test('every HTTP status resolves, with its body', async t => {
