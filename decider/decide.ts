@@ -1,4 +1,4 @@
-import { remember } from './memory.ts'
+import { isUnknown, remember } from './memory.ts'
 import { chooseActive } from './active.ts'
 import type { Alert, Condition, Memory, Observation, Plan, PoolConfig, PoolStatus, State } from './model.ts'
 import { type Choice, type Situation, NOTHING, incumbentOf, neededMargin, validPin } from './situation.ts'
@@ -74,12 +74,11 @@ function mismatches({ views, config }: Situation): string[] {
 
 function ownStatus(memory: Memory, seen: Observation, self: ClusterView, config: PoolConfig): PoolStatus {
   const { own } = seen
-  const unknown = memory.unknownForMs > 0 || !own.known
   return {
     digest: config.digest,
     epoch: self.status?.epoch ?? 0,
     active: self.status?.active ?? false,
-    available: unknown ? null : memory.lastKnown,
+    available: isUnknown(own) ? null : memory.lastKnown,
     total: own.known ? own.total : (self.status?.total ?? 0),
     desired: own.known ? own.desired : (self.status?.desired ?? null),
     lastKnown: memory.lastKnown,

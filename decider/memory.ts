@@ -2,6 +2,7 @@ import type {
   FileReading,
   Memory,
   Observation,
+  OwnCapacity,
   PeerMemory,
   PoolConfig,
   PoolStatus,
@@ -122,6 +123,11 @@ export function ageMs(seen: Pick<Observation, 'monotonicMs' | 'wallMs'>, peer: P
   return Math.max(seen.monotonicMs - peer.changedMonotonicMs, seen.wallMs - peer.changedWallMs)
 }
 
+/** Whether the own number is unknown now: Prometheus says nothing, or nothing but that some pods are unknown. */
+export function isUnknown(own: OwnCapacity): boolean {
+  return !own.known || provesNothing(own)
+}
+
 /** How old a proof of life may be. */
 export function proofMaxAgeMs(timing: Timing): number {
   return 1.1 * timing.heartbeatMs + 3 * timing.pollMs
@@ -202,7 +208,7 @@ function laterOf(a: number, b: number | undefined): number {
  * possible, as near to the last known one as that allows.
  */
 function rememberOwn(memory: Memory, { own }: Observation, stepMs: number, { timing }: PoolConfig): Memory {
-  if (!own.known || (own.available === 0 && own.unknownPods > 0)) {
+  if (!own.known || provesNothing(own)) {
     return { ...memory, unknownForMs: memory.unknownForMs + stepMs, partialForMs: 0 }
   }
   const partialForMs = own.unknownPods > 0 ? memory.partialForMs + stepMs : 0
@@ -214,6 +220,10 @@ function rememberOwn(memory: Memory, { own }: Observation, stepMs: number, { tim
     partialForMs,
     servingIds: own.servingIds,
   }
+}
+
+function provesNothing(own: Extract<OwnCapacity, { known: true }>): boolean {
+  return own.available === 0 && own.unknownPods > 0
 }
 
 function mapPeers(peers: Memory['peers'], change: (peer: PeerMemory) => PeerMemory): Memory['peers'] {

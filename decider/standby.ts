@@ -1,4 +1,5 @@
 import { type Choice, type Situation, incumbentOf, NOTHING, validPin, winnerOver } from './situation.ts'
+import { isUnknown } from './memory.ts'
 import type { PromotionCause } from './model.ts'
 import { type ClusterView, rankOf } from './views.ts'
 
@@ -72,8 +73,7 @@ function emergency({ views, memory, seen, config, muted }: Situation): Wish | un
     }
   }
   const scorelessMs = memory.since.nobodyScores
-  const ownUnknown = memory.unknownForMs > 0 || !seen.own.known
-  if (ownUnknown && scorelessMs !== undefined) {
+  if (isUnknown(seen.own) && scorelessMs !== undefined) {
     const leftMs = timing.lastResortMs - (memory.observedMs - scorelessMs)
     if (leftMs <= 0)
       return {
