@@ -45,8 +45,12 @@ interface Wish {
   why: string
 }
 
+/** The first rule that promotes now; else the first one that has something to say. */
 function promotion(situation: Situation): Wish {
-  return emergency(situation) ?? pinned(situation) ?? preferred(situation)
+  const urgent = emergency(situation)
+  if (urgent?.cause) return urgent
+  const pin = pinned(situation)
+  return pin?.cause ? pin : (urgent ?? pin ?? preferred(situation))
 }
 
 /** Nobody serves. Undefined: somebody does, or a pin leaves it to another. */
