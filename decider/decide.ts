@@ -1,7 +1,7 @@
 import { isUnknown, remember } from './memory.ts'
 import { chooseActive } from './active.ts'
 import type { Alert, Condition, Memory, Observation, Plan, PoolConfig, PoolStatus, State } from './model.ts'
-import { type Choice, type Situation, NOTHING, incumbentOf, neededMargin, validPin } from './situation.ts'
+import { type Choice, type Situation, NOTHING, preferenceObstacle, validPin } from './situation.ts'
 import { chooseStandby } from './standby.ts'
 import { type ClusterView, type Views, viewClusters } from './views.ts'
 
@@ -116,15 +116,13 @@ function mutedForMs(memory: Memory, seen: Observation): number {
 }
 
 function updateConditions(memory: Memory, seen: Observation, views: Views, config: PoolConfig): Pick<Memory, 'since'> {
-  const { self, peers, all } = views
-  const incumbent = incumbentOf(views)
+  const { peers, all } = views
   const pin = validPin(memory, seen)
   const target = pin && peers.find(peer => peer.config.name === pin.to)
   const holds: Record<Condition, boolean> = {
     nobodyEffective: !all.some(view => view.effective),
     nobodyScores: !peers.some(peer => peer.score >= 1),
-    better:
-      incumbent !== undefined && !incumbent.self && self.score >= incumbent.score + neededMargin(incumbent, config),
+    better: preferenceObstacle({ views, memory, seen, config }) === undefined,
     pinTargetWeak: target !== undefined && (target.dead || target.score < 1),
   }
   const since: Partial<Record<Condition, number>> = {}

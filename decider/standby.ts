@@ -1,4 +1,12 @@
-import { type Choice, type Situation, incumbentOf, NOTHING, validPin, winnerOver } from './situation.ts'
+import {
+  type Choice,
+  type Situation,
+  NOTHING,
+  incumbentOf,
+  preferenceObstacle,
+  validPin,
+  winnerOver,
+} from './situation.ts'
 import { isUnknown } from './memory.ts'
 import type { PromotionCause } from './model.ts'
 import { type ClusterView, rankOf } from './views.ts'
@@ -104,19 +112,16 @@ function pinned({ views, memory, seen, config, muted }: Situation): Wish | undef
   return { waiting: true, why: `${why}; waiting until its capacity is known.` }
 }
 
-function preferred({ views, memory, seen, config, muted }: Situation): Wish {
+function preferred(situation: Situation): Wish {
+  const { views, memory, config, muted } = situation
   const { timing } = config
   const incumbent = incumbentOf(views)
   const holder = incumbent?.config.name ?? 'nobody'
   const stay = (why: string): Wish => ({ why: `Cluster ${holder} serves; ${why}` })
-  const betterMs = memory.since.better
-  if (!incumbent || betterMs === undefined) return stay('this cluster is not clearly stronger.')
-  if (memory.control === undefined) return stay('people’s wishes cannot be read, so nothing moves by preference.')
-  const pin = validPin(memory, seen)
-  if (pin && pin.to !== config.self) return stay(`a pin keeps the main tag at ${pin.to}.`)
-  if (!seen.own.known || muted) return stay('this cluster cannot prove now that it is stronger.')
-  if (rankOf(views.self, views) > 0) return stay('another cluster is first in line.')
-  if (midRollout(incumbent)) return stay('it is in the middle of a rollout.')
+  const obstacle = preferenceObstacle(situation)
+  if (obstacle !== undefined) return stay(obstacle)
+  if (muted) return stay('this decider cannot publish, so it takes nothing over.')
+  const betterMs = memory.since.better ?? memory.observedMs
   const betterLeftMs = timing.preferForMs - (memory.observedMs - betterMs)
   const holdLeftMs = timing.holdMinMs - (memory.observedMs - memory.epochChangedMs)
   const leftMs = Math.max(betterLeftMs, holdLeftMs)
@@ -159,10 +164,6 @@ function pinTargetGivenUp(
   if (!target || target.dead) return true
   const weakMs = memory.since.pinTargetWeak
   return weakMs !== undefined && memory.observedMs - weakMs >= config.timing.failForMs
-}
-
-function midRollout({ status }: ClusterView): boolean {
-  return status?.desired !== null && status?.desired !== undefined && status.desired !== status.total
 }
 
 function restingState(peers: readonly ClusterView[]): 'STANDBY' | 'PEER_DECIDER_DOWN' {
