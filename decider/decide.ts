@@ -48,16 +48,17 @@ export function decide(seen: Observation, previous: Memory, config: PoolConfig):
 
 function choose(situation: Situation): Choice {
   const { views, memory, serverMs } = situation
+  const pause = memory.control?.pause
+  const paused = pause !== undefined && serverMs < pause.untilMs
   const mismatched = mismatches(situation)
   if (mismatched.length > 0) {
     return {
       state: 'CONFIG_MISMATCH',
       explain: `Cluster ${mismatched.join(', ')} works with another pool configuration (main tag, clusters' names and tags, strength mode); nothing moves until they agree.`,
-      step: views.self.claim ? chooseActive(situation, { repairOnly: true }).step : NOTHING,
+      step: views.self.claim && !paused ? chooseActive(situation, { repairOnly: true }).step : NOTHING,
     }
   }
-  const pause = memory.control?.pause
-  if (pause && serverMs < pause.untilMs) {
+  if (paused) {
     const until = new Date(pause.untilMs).toISOString()
     return { state: 'PAUSED', explain: `Paused by ${pause.by} until ${until}: ${pause.why}`, step: NOTHING }
   }
