@@ -1,4 +1,4 @@
-import { isUnknown, remember } from './memory.ts'
+import { holdProbes, isUnknown, remember } from './memory.ts'
 import { chooseActive } from './active.ts'
 import type { Alert, Condition, Memory, Observation, Plan, PoolConfig, PoolStatus, State } from './model.ts'
 import { type Choice, type Situation, NOTHING, preferenceObstacle, validPin } from './situation.ts'
@@ -37,12 +37,13 @@ export function decide(seen: Observation, previous: Memory, config: PoolConfig):
   const carriesStatus = choice.step.kind === 'promote' || choice.step.kind === 'demote'
   const published = { ...status, reason: choice.state }
   const due = !carriesStatus && publishDue(published, seen, config)
+  const asking = mayProbe(choice.state)
   return {
     ...choice,
     ...(due ? { publish: published } : {}),
-    probes: mayProbe(choice.state) ? probesDue(situation) : [],
+    probes: asking ? probesDue(situation) : [],
     alerts: alertsOf(situation),
-    next: memory,
+    next: asking ? memory : holdProbes(memory),
   }
 }
 

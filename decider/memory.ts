@@ -113,6 +113,20 @@ export function remember(memory: Memory, seen: Observation, config: PoolConfig):
   )
 }
 
+/**
+ * While nobody may be asked no probe comes to an end: each is put afresh when that is over, since a cluster that was not
+ * asked did not fail to answer. What was left of the hour that answering runners give it goes on running.
+ */
+export function holdProbes(memory: Memory): Memory {
+  const peers = mapPeers(memory.peers, peer => {
+    if (!peer.probe || peer.probe.phase === 'inconclusive') return peer
+    const { firstAliveMs } = peer.probe
+    const held: Probe = { phase: 'pending', startedMs: memory.observedMs, before: {} }
+    return { ...peer, probe: firstAliveMs === undefined ? held : { ...held, firstAliveMs } }
+  })
+  return { ...memory, peers }
+}
+
 /** Silence of a peer on the observed clock. */
 export function silenceMs(memory: Memory, peer: PeerMemory): number {
   return memory.observedMs - peer.changedObservedMs
