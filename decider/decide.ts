@@ -149,8 +149,8 @@ function probesDue({ views, memory, config }: Situation): Plan['probes'] {
     const probe = memory.peers[view.config.name]?.probe
     if (!probe || probe.phase === 'inconclusive' || view.presence !== 'known') continue
     const asked = Object.keys(probe.before).length > 0
-    const renewal = probe.phase === 'alive' && memory.observedMs - (probe.wokenMs ?? 0) >= config.timing.probeRenewMs
-    if (probe.phase === 'pending' ? asked : asked || !renewal) continue
+    const renewal = memory.observedMs - (probe.wokenMs ?? 0) >= config.timing.probeRenewMs
+    if (probe.phase === 'pending' ? asked : !renewal) continue
     const runnerIds = view.holds.slice(0, 3).map(runner => runner.id)
     if (runnerIds.length > 0) due.push({ cluster: view.config.name, runnerIds })
   }

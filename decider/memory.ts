@@ -183,7 +183,11 @@ function advanceProbe(
   const probe: Probe = peer.probe ?? { phase: 'pending', startedMs: observedMs, before: {} }
   if (probe.phase === 'inconclusive') return probe
 
-  const woken: Probe = wakes && Object.keys(wakes).length > 0 ? { ...probe, before: wakes, wokenMs: observedMs } : probe
+  // Who is asked again before an answer was seen may have answered in between: the older contact time counts.
+  const woken: Probe =
+    wakes && Object.keys(wakes).length > 0
+      ? { ...probe, before: { ...wakes, ...probe.before }, wokenMs: observedMs }
+      : probe
   const answered = runners.some(runner => {
     const before = woken.before[runner.id]
     return before !== undefined && typeof runner.contactedAtMs === 'number' && runner.contactedAtMs > (before ?? 0)
