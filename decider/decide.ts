@@ -1,6 +1,6 @@
 import { holdProbes, isUnknown, remember } from './memory.ts'
 import { chooseActive } from './active.ts'
-import type { Alert, Condition, Memory, Observation, Plan, PoolConfig, PoolStatus, State } from './model.ts'
+import type { Alert, Condition, Memory, Observation, Plan, PoolConfig, PoolStatus, RunnerView, State } from './model.ts'
 import { type Choice, type Situation, NOTHING, preferenceObstacle, validPin } from './situation.ts'
 import { chooseStandby } from './standby.ts'
 import { type ClusterView, type Views, viewClusters } from './views.ts'
@@ -151,10 +151,16 @@ function probesDue({ views, memory, config }: Situation): Plan['probes'] {
     const asked = Object.keys(probe.before).length > 0
     const renewal = memory.observedMs - (probe.wokenMs ?? 0) >= config.timing.probeRenewMs
     if (probe.phase === 'pending' ? asked : !renewal) continue
-    const runnerIds = view.holds.slice(0, 3).map(runner => runner.id)
+    const runnerIds = likeliestToAnswer(view).slice(0, 3)
     if (runnerIds.length > 0) due.push({ cluster: view.config.name, runnerIds })
   }
   return due
+}
+
+/** Stale runner entities never answer: those come first behind which pods were said to serve, then those online. */
+function likeliestToAnswer({ holds, status }: ClusterView): number[] {
+  const standing = ({ id, online }: RunnerView) => (status?.servingIds.includes(id) ? 0 : online === true ? 1 : 2)
+  return [...holds].sort((a, b) => standing(a) - standing(b) || a.id - b.id).map(runner => runner.id)
 }
 
 function alertsOf(situation: Situation): Alert[] {
