@@ -14,7 +14,6 @@ import type {
 /** What a decider knows before its first cycle. */
 export const NO_MEMORY: Memory = {
   observedMs: 0,
-  settleUntilMs: 0,
   peers: {},
   returnedUntagged: false,
   lastKnown: 0,
@@ -48,7 +47,7 @@ export function remember(memory: Memory, seen: Observation, config: PoolConfig):
 
   if (!seen.gitlab.readable) {
     const peers = unconfirm ? mapPeers(memory.peers, peer => ({ ...peer, confirmed: false })) : memory.peers
-    return { ...memory, ...started, peers, settleUntilMs: memory.observedMs + timing.settleMs }
+    return { ...memory, ...started, peers, settleUntilMonotonicMs: seen.monotonicMs + timing.settleMs }
   }
   const view = seen.gitlab
   const sinceReadMs = memory.lastReadMonotonicMs === undefined ? 0 : seen.monotonicMs - memory.lastReadMonotonicMs
