@@ -131,7 +131,7 @@ async function createCluster(
   const scrapeIntervalMs = Math.round(15_000 * timeScale)
 
   async function start(): Promise<void> {
-    programs = pods.flatMap(pod => startPod(pod, gitlab.url, tokens.sidecarFile, options, logFile))
+    programs = pods.flatMap(pod => startPod(pod, gitlab.url, tokens.sidecar, options, logFile))
     prometheus = options.realPrometheus
       ? await startPrometheusProcess({ clock, folder: join(home, 'prometheus'), scrapeConfigs, scrapeIntervalMs })
       : await startPrometheusEndpoint({
@@ -142,7 +142,7 @@ async function createCluster(
         })
     await Promise.all(pods.map(pod => untilAvailable(`http://127.0.0.1:${pod.sidecarPort}/healthz`, clock)))
     const config = join(home, 'decider.yaml')
-    await writeFile(config, deciderConfig(name, gitlab.url, prometheus.url, tokens.deciderFile, options))
+    await writeFile(config, deciderConfig(name, gitlab.url, prometheus.url, tokens, options))
     programs.push(
       startProgram(
         {
@@ -177,21 +177,24 @@ async function createCluster(
   }
 }
 
-/** Least rights, as documented: the sidecar reads, the decider owns the runners and writes its status. */
+/** Least rights, as documented: the sidecar reads; of the decider's two tokens neither can do everything. */
 async function createTokens(name: string, { state }: SimulatedGitLab, home: string) {
-  const sidecar = `glpat-sidecar-${name}`
-  const decider = `glpat-decider-${name}`
-  state.addToken({
-    token: sidecar,
-    name: `sidecar-${name}`,
-    scopes: ['read_api'],
-    groups: { [GROUP_ID]: 'maintainer' },
-  })
-  state.addToken({ token: decider, name: `decider-${name}`, scopes: ['api'], groups: { [GROUP_ID]: 'owner' } })
-  state.protect({ project: HADR_PROJECT_ID, branch: `hadr/${name}`, pushTokens: [decider], allowForce: true })
-  const files = { sidecarFile: join(home, 'sidecar.token'), deciderFile: join(home, 'decider.token') }
-  await writeFile(files.sidecarFile, sidecar, { mode: 0o600 })
-  await writeFile(files.deciderFile, decider, { mode: 0o600 })
+  const owner = { groups: { [GROUP_ID]: 'owner' as const } }
+  const tokens = {
+    sidecar: { scopes: ['read_api'], groups: { [GROUP_ID]: 'maintainer' } },
+    runners: { scopes: ['read_api', 'manage_runner'], ...owner },
+    project: { scopes: ['api'], projects: { [HADR_PROJECT_ID]: 'developer' } },
+  } as const
+  const files = { sidecar: '', runners: '', project: '' }
+  for (const [use, rights] of Object.entries(tokens)) {
+    const token = `glpat-${use}-${name}`
+    state.addToken({ token, name: `${use}-${name}`, ...rights })
+    const file = join(home, `${use}.token`)
+    files[use as keyof typeof tokens] = file
+    await writeFile(file, token, { mode: 0o600 })
+  }
+  const pushTokens = [`glpat-project-${name}`]
+  state.protect({ project: HADR_PROJECT_ID, branch: `hadr/${name}`, pushTokens, allowForce: true })
   return files
 }
 
@@ -278,14 +281,20 @@ function deciderConfig(
   cluster: string,
   gitlabUrl: string,
   prometheusUrl: string,
-  tokenFile: string,
+  tokens: { runners: string; project: string },
   options: StageOptions,
 ) {
   const { clusters, timeScale } = options
   return JSON.stringify(
     {
       cluster,
-      gitlab: { url: gitlabUrl, group: GROUP_ID, project: HADR_PROJECT_ID, tokenFile },
+      gitlab: {
+        url: gitlabUrl,
+        group: GROUP_ID,
+        project: HADR_PROJECT_ID,
+        tokenFile: tokens.runners,
+        projectTokenFile: tokens.project,
+      },
       prometheus: { url: prometheusUrl },
       timeScale,
       pools: [

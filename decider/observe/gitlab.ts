@@ -16,8 +16,7 @@ export interface GitLabReaderDeps {
 }
 
 export type GitLabLook =
-  | { readable: true; view: GitLabView; ownDocument?: StatusDocument }
-  | { readable: false; why: string }
+  { readable: true; view: GitLabView; ownDocument?: StatusDocument } | { readable: false; why: string }
 
 /**
  * One look at everything that a pool's decision needs from GitLab: all or nothing, since half a look could take a
