@@ -42,6 +42,8 @@ const REMEMBERED_SEQS = 50
 
 export function createPublisher({ gitlab, clock, project, cluster, decider }: PublisherDeps): Publisher {
   let parts: Record<string, PoolStatus> = {}
+  /** The parts of the newest document that surely went out, or was read. */
+  let said: Record<string, PoolStatus> = {}
   let seq = 0
   let leaving = false
   let startSha: string | undefined
@@ -76,6 +78,7 @@ export function createPublisher({ gitlab, clock, project, cluster, decider }: Pu
       startSha = undefined
       throw error
     }
+    said = document.pools
     lastPublishMonotonicMs = clock.monotonicMs()
     published.set(mine, lastPublishMonotonicMs)
     for (const old of published.keys()) if (published.size > REMEMBERED_SEQS) published.delete(old)
@@ -99,14 +102,15 @@ export function createPublisher({ gitlab, clock, project, cluster, decider }: Pu
     adopt(document) {
       seq = Math.max(seq, document.seq)
       parts = { ...document.pools, ...parts }
+      said = { ...document.pools, ...said }
     },
     async publish(pool, part) {
-      const before = parts[pool]
       parts = { ...parts, [pool]: part }
       try {
         return await enqueue()
       } catch (error) {
         // What could not be said now must not be said later, in another pool's heartbeat: the next cycle decides anew.
+        const before = said[pool]
         if (parts[pool] === part) parts = before ? { ...parts, [pool]: before } : omit(parts, pool)
         throw error
       }
