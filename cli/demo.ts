@@ -84,15 +84,16 @@ function summarise(outcome: Outcome, screen: Screen, paint: Paint, timeScale: nu
     value === undefined ? 'never' : `${value.toFixed(1)} s (${(value / timeScale).toFixed(0)} s unscaled)`
   const picked = Object.entries(pickedBy).map(([cluster, count]) => `${cluster} ${count}`)
   screen.line(paint('bold', 'Summary'))
-  screen.line(`  death to main tag moved     ${seconds(outcome.secondsToMove)}`)
-  screen.line(`  death to first job elsewhere ${seconds(outcome.secondsToJob)}`.replace('elsewhere ', 'elsewhere '))
-  screen.line(`  nobody carried the tag      ${outcome.nobodySeconds.toFixed(1)} s`)
-  screen.line(`  two live clusters carried it ${outcome.bothSeconds.toFixed(1)} s`)
-  screen.line(
-    `  jobs                        ${jobs.created} created, ${jobs.succeeded} succeeded, picked by ${picked.join(', ')}`,
-  )
-  screen.line(`  jobs lost                   ${jobs.lost}`)
-  screen.line(`  jobs interrupted            ${jobs.interrupted}, running on the cluster when it died`)
+  const facts: [string, string][] = [
+    ['death to main tag moved', seconds(outcome.secondsToMove)],
+    ['death to first job elsewhere', seconds(outcome.secondsToJob)],
+    ['nobody carried the main tag', `${outcome.nobodySeconds.toFixed(1)} s`],
+    ['two live clusters carried it', `${outcome.bothSeconds.toFixed(1)} s`],
+    ['jobs', `${jobs.created} created, ${jobs.succeeded} succeeded, picked by ${picked.join(', ')}`],
+    ['jobs lost', String(jobs.lost)],
+    ['jobs interrupted', `${jobs.interrupted}, running on the cluster when it died`],
+  ]
+  for (const [name, fact] of facts) screen.line(`  ${name.padEnd(30)}${fact}`)
   if (outcome.broken.length === 0) screen.line(paint('green', 'Every promise held.'))
   for (const promise of outcome.broken) screen.line(paint('red', `Broken: ${promise}`))
 }

@@ -49,8 +49,11 @@ function missingIds({ views, muted }: Situation): number[] {
 /** Strips the main tag from the runners of clusters that are certainly dead, so that they return without it. */
 function fences({ views, seen, config, muted }: Situation) {
   const { timing } = config
+  const file = seen.gitlab.readable ? seen.gitlab.files[config.self] : undefined
   const publishedMs = seen.outcomes.ownSeqPublishedMonotonicMs
-  const claimSeen = publishedMs !== undefined && seen.monotonicMs - publishedMs <= timing.deadAfterMs
+  // The claim of an earlier read does not do: it is this read that proves nobody else speaks for this cluster.
+  const claimRead = file?.kind === 'read' && file.status.active
+  const claimSeen = claimRead && publishedMs !== undefined && seen.monotonicMs - publishedMs <= timing.deadAfterMs
   const serving = seen.own.known && seen.own.available >= 1 && views.self.holds.length >= 1
   if (muted || !claimSeen || !serving) return []
   return views.peers

@@ -1,7 +1,7 @@
-import { remember } from './memory.ts'
+import { holdProbes, isUnknown, remember } from './memory.ts'
 import { chooseActive } from './active.ts'
-import type { Alert, Condition, Memory, Observation, Plan, PoolConfig, PoolStatus, State } from './model.ts'
-import { type Choice, type Situation, NOTHING, incumbentOf, neededMargin, validPin } from './situation.ts'
+import type { Alert, Condition, Memory, Observation, Plan, PoolConfig, PoolStatus, RunnerView, State } from './model.ts'
+import { type Choice, type Situation, NOTHING, preferenceObstacle, validPin } from './situation.ts'
 import { chooseStandby } from './standby.ts'
 import { type ClusterView, type Views, viewClusters } from './views.ts'
 
@@ -37,27 +37,29 @@ export function decide(seen: Observation, previous: Memory, config: PoolConfig):
   const carriesStatus = choice.step.kind === 'promote' || choice.step.kind === 'demote'
   const published = { ...status, reason: choice.state }
   const due = !carriesStatus && publishDue(published, seen, config)
+  const asking = mayProbe(choice.state)
   return {
     ...choice,
     ...(due ? { publish: published } : {}),
-    probes: mayProbe(choice.state) ? probesDue(situation) : [],
+    probes: asking ? probesDue(situation) : [],
     alerts: alertsOf(situation),
-    next: memory,
+    next: asking ? memory : holdProbes(memory),
   }
 }
 
 function choose(situation: Situation): Choice {
   const { views, memory, serverMs } = situation
+  const pause = memory.control?.pause
+  const paused = pause !== undefined && serverMs < pause.untilMs
   const mismatched = mismatches(situation)
   if (mismatched.length > 0) {
     return {
       state: 'CONFIG_MISMATCH',
       explain: `Cluster ${mismatched.join(', ')} works with another pool configuration (main tag, clusters' names and tags, strength mode); nothing moves until they agree.`,
-      step: views.self.claim ? chooseActive(situation, { repairOnly: true }).step : NOTHING,
+      step: views.self.claim && !paused ? chooseActive(situation, { repairOnly: true }).step : NOTHING,
     }
   }
-  const pause = memory.control?.pause
-  if (pause && serverMs < pause.untilMs) {
+  if (paused) {
     const until = new Date(pause.untilMs).toISOString()
     return { state: 'PAUSED', explain: `Paused by ${pause.by} until ${until}: ${pause.why}`, step: NOTHING }
   }
@@ -74,12 +76,11 @@ function mismatches({ views, config }: Situation): string[] {
 
 function ownStatus(memory: Memory, seen: Observation, self: ClusterView, config: PoolConfig): PoolStatus {
   const { own } = seen
-  const unknown = memory.unknownForMs > 0 || !own.known
   return {
     digest: config.digest,
     epoch: self.status?.epoch ?? 0,
     active: self.status?.active ?? false,
-    available: unknown ? null : memory.lastKnown,
+    available: isUnknown(own) ? null : memory.lastKnown,
     total: own.known ? own.total : (self.status?.total ?? 0),
     desired: own.known ? own.desired : (self.status?.desired ?? null),
     lastKnown: memory.lastKnown,
@@ -117,15 +118,13 @@ function mutedForMs(memory: Memory, seen: Observation): number {
 }
 
 function updateConditions(memory: Memory, seen: Observation, views: Views, config: PoolConfig): Pick<Memory, 'since'> {
-  const { self, peers, all } = views
-  const incumbent = incumbentOf(views)
+  const { peers, all } = views
   const pin = validPin(memory, seen)
   const target = pin && peers.find(peer => peer.config.name === pin.to)
   const holds: Record<Condition, boolean> = {
     nobodyEffective: !all.some(view => view.effective),
     nobodyScores: !peers.some(peer => peer.score >= 1),
-    better:
-      incumbent !== undefined && !incumbent.self && self.score >= incumbent.score + neededMargin(incumbent, config),
+    better: preferenceObstacle({ views, memory, seen, config }) === undefined,
     pinTargetWeak: target !== undefined && (target.dead || target.score < 1),
   }
   const since: Partial<Record<Condition, number>> = {}
@@ -150,12 +149,18 @@ function probesDue({ views, memory, config }: Situation): Plan['probes'] {
     const probe = memory.peers[view.config.name]?.probe
     if (!probe || probe.phase === 'inconclusive' || view.presence !== 'known') continue
     const asked = Object.keys(probe.before).length > 0
-    const renewal = probe.phase === 'alive' && memory.observedMs - (probe.wokenMs ?? 0) >= config.timing.probeRenewMs
-    if (probe.phase === 'pending' ? asked : asked || !renewal) continue
-    const runnerIds = view.holds.slice(0, 3).map(runner => runner.id)
+    const renewal = memory.observedMs - (probe.wokenMs ?? 0) >= config.timing.probeRenewMs
+    if (probe.phase === 'pending' ? asked : !renewal) continue
+    const runnerIds = likeliestToAnswer(view).slice(0, 3)
     if (runnerIds.length > 0) due.push({ cluster: view.config.name, runnerIds })
   }
   return due
+}
+
+/** Stale runner entities never answer: those come first behind which pods were said to serve, then those online. */
+function likeliestToAnswer({ holds, status }: ClusterView): number[] {
+  const standing = ({ id, online }: RunnerView) => (status?.servingIds.includes(id) ? 0 : online === true ? 1 : 2)
+  return [...holds].sort((a, b) => standing(a) - standing(b) || a.id - b.id).map(runner => runner.id)
 }
 
 function alertsOf(situation: Situation): Alert[] {

@@ -15,16 +15,16 @@ export interface StatusDocument {
 
 interface ControlDocument {
   schema: 1
-  pools: Record<
-    string,
-    {
-      pause?: { until: string; by: string; why: string }
-      pin?: { to: string; until: string; by: string; why: string; force?: boolean }
-    }
-  >
+  pools: Record<string, unknown>
 }
 
-const count = { type: 'integer', minimum: 0 }
+interface Wishes {
+  pause?: { until: string; by: string; why: string }
+  pin?: { to: string; until: string; by: string; why: string; force?: boolean }
+}
+
+/** Far below where adding one changes nothing: an epoch that none can exceed would end all claims. */
+const count = { type: 'integer', minimum: 0, maximum: 1e15 }
 const text = { type: 'string', maxLength: 2000 }
 
 const statusSchema = {
@@ -69,25 +69,23 @@ const poolSchema = {
   },
 }
 
-const wish = { until: { type: 'string' }, by: text, why: text }
 const controlSchema = {
   type: 'object',
   required: ['schema', 'pools'],
+  properties: { schema: { const: 1 }, pools: { type: 'object' } },
+}
+
+const wish = { until: { type: 'string' }, by: text, why: text }
+
+/** Each pool's wishes on their own, too. */
+const wishesSchema = {
+  type: 'object',
   properties: {
-    schema: { const: 1 },
-    pools: {
+    pause: { type: 'object', required: ['until', 'by', 'why'], properties: wish },
+    pin: {
       type: 'object',
-      additionalProperties: {
-        type: 'object',
-        properties: {
-          pause: { type: 'object', required: ['until', 'by', 'why'], properties: wish },
-          pin: {
-            type: 'object',
-            required: ['to', 'until', 'by', 'why'],
-            properties: { ...wish, to: { type: 'string' }, force: { type: 'boolean' } },
-          },
-        },
-      },
+      required: ['to', 'until', 'by', 'why'],
+      properties: { ...wish, to: { type: 'string' }, force: { type: 'boolean' } },
     },
   },
 }
@@ -96,6 +94,7 @@ const ajv = new Ajv({ allErrors: false, strictTypes: false })
 const isStatus: ValidateFunction<StatusDocument> = ajv.compile(statusSchema)
 const isPoolStatus: ValidateFunction<PoolStatus> = ajv.compile(poolSchema)
 const isControl: ValidateFunction<ControlDocument> = ajv.compile(controlSchema)
+const isWishes: ValidateFunction<Wishes> = ajv.compile(wishesSchema)
 
 /** Reads a cluster's status file; undefined text: there is none. Parts that are no pool status are left out. */
 export function readStatusDocument(
@@ -126,20 +125,28 @@ export function readControl(content: string | null, pool: string): ControlReadin
   const parsed = parseJson(content)
   if (parsed === undefined) return { kind: 'unreadable', why: 'not JSON' }
   if (!isControl(parsed)) return { kind: 'unreadable', why: firstError(isControl) }
-  const wishes = Object.hasOwn(parsed.pools, pool) ? parsed.pools[pool] : undefined
+  const wishes = Object.hasOwn(parsed.pools, pool) ? parsed.pools[pool] : {}
+  if (!isWishes(wishes)) return { kind: 'unreadable', why: `/pools/${pool}${firstError(isWishes)}` }
   const control: Control = {}
-  if (wishes?.pause) {
-    const untilMs = Date.parse(wishes.pause.until)
-    if (Number.isNaN(untilMs)) return { kind: 'unreadable', why: `/pools/${pool}/pause/until is no date` }
+  if (wishes.pause) {
+    const untilMs = instantOf(wishes.pause.until)
+    if (untilMs === undefined) return { kind: 'unreadable', why: `/pools/${pool}/pause/until is no instant` }
     control.pause = { untilMs, by: wishes.pause.by, why: wishes.pause.why }
   }
-  if (wishes?.pin) {
-    const untilMs = Date.parse(wishes.pin.until)
-    if (Number.isNaN(untilMs)) return { kind: 'unreadable', why: `/pools/${pool}/pin/until is no date` }
+  if (wishes.pin) {
+    const untilMs = instantOf(wishes.pin.until)
+    if (untilMs === undefined) return { kind: 'unreadable', why: `/pools/${pool}/pin/until is no instant` }
     const { to, by, why, force = false } = wishes.pin
     control.pin = { to, untilMs, by, why, force }
   }
   return { kind: 'read', control }
+}
+
+/** ISO 8601 with time and zone. `Date.parse` alone takes "day 1" for 2001, and no zone for this machine's. */
+function instantOf(text: string): number | undefined {
+  const complete = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2})$/.test(text)
+  const ms = complete ? Date.parse(text) : NaN
+  return Number.isNaN(ms) ? undefined : ms
 }
 
 function parseJson(content: string): unknown {

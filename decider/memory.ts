@@ -2,6 +2,7 @@ import type {
   FileReading,
   Memory,
   Observation,
+  OwnCapacity,
   PeerMemory,
   PoolConfig,
   PoolStatus,
@@ -13,7 +14,6 @@ import type {
 /** What a decider knows before its first cycle. */
 export const NO_MEMORY: Memory = {
   observedMs: 0,
-  settleUntilMs: 0,
   peers: {},
   returnedUntagged: false,
   lastKnown: 0,
@@ -47,7 +47,7 @@ export function remember(memory: Memory, seen: Observation, config: PoolConfig):
 
   if (!seen.gitlab.readable) {
     const peers = unconfirm ? mapPeers(memory.peers, peer => ({ ...peer, confirmed: false })) : memory.peers
-    return { ...memory, ...started, peers, settleUntilMs: memory.observedMs + timing.settleMs }
+    return { ...memory, ...started, peers, settleUntilMonotonicMs: seen.monotonicMs + timing.settleMs }
   }
   const view = seen.gitlab
   const sinceReadMs = memory.lastReadMonotonicMs === undefined ? 0 : seen.monotonicMs - memory.lastReadMonotonicMs
@@ -112,6 +112,20 @@ export function remember(memory: Memory, seen: Observation, config: PoolConfig):
   )
 }
 
+/**
+ * While nobody may be asked no probe comes to an end: each is put afresh when that is over, since a cluster that was not
+ * asked did not fail to answer. What was left of the hour that answering runners give it goes on running.
+ */
+export function holdProbes(memory: Memory): Memory {
+  const peers = mapPeers(memory.peers, peer => {
+    if (!peer.probe || peer.probe.phase === 'inconclusive') return peer
+    const { firstAliveMs } = peer.probe
+    const held: Probe = { phase: 'pending', startedMs: memory.observedMs, before: {} }
+    return { ...peer, probe: firstAliveMs === undefined ? held : { ...held, firstAliveMs } }
+  })
+  return { ...memory, peers }
+}
+
 /** Silence of a peer on the observed clock. */
 export function silenceMs(memory: Memory, peer: PeerMemory): number {
   return memory.observedMs - peer.changedObservedMs
@@ -120,6 +134,11 @@ export function silenceMs(memory: Memory, peer: PeerMemory): number {
 /** Age of a peer's proof of life: uncapped, the larger of both clocks, since a suspended process must notice. */
 export function ageMs(seen: Pick<Observation, 'monotonicMs' | 'wallMs'>, peer: PeerMemory): number {
   return Math.max(seen.monotonicMs - peer.changedMonotonicMs, seen.wallMs - peer.changedWallMs)
+}
+
+/** Whether the own number is unknown now: Prometheus says nothing, or nothing but that some pods are unknown. */
+export function isUnknown(own: OwnCapacity): boolean {
+  return !own.known || provesNothing(own)
 }
 
 /** How old a proof of life may be. */
@@ -163,7 +182,11 @@ function advanceProbe(
   const probe: Probe = peer.probe ?? { phase: 'pending', startedMs: observedMs, before: {} }
   if (probe.phase === 'inconclusive') return probe
 
-  const woken: Probe = wakes && Object.keys(wakes).length > 0 ? { ...probe, before: wakes, wokenMs: observedMs } : probe
+  // Who is asked again before an answer was seen may have answered in between: the older contact time counts.
+  const woken: Probe =
+    wakes && Object.keys(wakes).length > 0
+      ? { ...probe, before: { ...wakes, ...probe.before }, wokenMs: observedMs }
+      : probe
   const answered = runners.some(runner => {
     const before = woken.before[runner.id]
     return before !== undefined && typeof runner.contactedAtMs === 'number' && runner.contactedAtMs > (before ?? 0)
@@ -202,7 +225,7 @@ function laterOf(a: number, b: number | undefined): number {
  * possible, as near to the last known one as that allows.
  */
 function rememberOwn(memory: Memory, { own }: Observation, stepMs: number, { timing }: PoolConfig): Memory {
-  if (!own.known || (own.available === 0 && own.unknownPods > 0)) {
+  if (!own.known || provesNothing(own)) {
     return { ...memory, unknownForMs: memory.unknownForMs + stepMs, partialForMs: 0 }
   }
   const partialForMs = own.unknownPods > 0 ? memory.partialForMs + stepMs : 0
@@ -214,6 +237,10 @@ function rememberOwn(memory: Memory, { own }: Observation, stepMs: number, { tim
     partialForMs,
     servingIds: own.servingIds,
   }
+}
+
+function provesNothing(own: Extract<OwnCapacity, { known: true }>): boolean {
+  return own.available === 0 && own.unknownPods > 0
 }
 
 function mapPeers(peers: Memory['peers'], change: (peer: PeerMemory) => PeerMemory): Memory['peers'] {

@@ -195,7 +195,8 @@ export interface Memory {
   lastCycle?: { monotonicMs: number; wallMs: number }
   lastReadMonotonicMs?: number
   startedMonotonicMs?: number
-  settleUntilMs: number
+  /** Until then scores rise, but do not fall; absent: every read so far succeeded. */
+  settleUntilMonotonicMs?: number
   peers: Readonly<Record<string, PeerMemory>>
   ownStatus?: PoolStatus
   /** At the first read the own file was active and no own runner carried the main tag: another one fenced us. */

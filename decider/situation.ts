@@ -1,5 +1,6 @@
+import { isUnknown } from './memory.ts'
 import type { Memory, Observation, Pin, PoolConfig, PoolStatus, State, Step } from './model.ts'
-import { type ClusterView, type Views, evidenceFor, outranks } from './views.ts'
+import { type ClusterView, type Views, evidenceFor, outranks, rankOf } from './views.ts'
 
 /** What a rule wants; `decide` adds everything that is the same for all rules. */
 export interface Choice {
@@ -39,7 +40,37 @@ export function incumbentOf(views: Views): ClusterView | undefined {
     }, undefined)
 }
 
-export function neededMargin(incumbent: ClusterView, config: PoolConfig): number {
+/**
+ * Why this cluster may not take the main tag by preference now; undefined: it is clearly stronger and nothing speaks
+ * against it. Only time without an obstacle counts for `preferFor`. A cluster without a file that can be understood may
+ * be as strong as it likes: nobody knows.
+ */
+export function preferenceObstacle({
+  views,
+  memory,
+  seen,
+  config,
+}: Pick<Situation, 'views' | 'memory' | 'seen' | 'config'>): string | undefined {
+  const { self } = views
+  const incumbent = incumbentOf(views)
+  if (!incumbent || incumbent.self || self.score < incumbent.score + neededMargin(incumbent, config)) {
+    return 'this cluster is not clearly stronger.'
+  }
+  if (incumbent.presence !== 'known') return 'nobody knows how strong it is.'
+  if (memory.control === undefined) return 'people’s wishes cannot be read, so nothing moves by preference.'
+  const pin = validPin(memory, seen)
+  if (pin && pin.to !== config.self) return `a pin keeps the main tag at ${pin.to}.`
+  if (isUnknown(seen.own)) return 'this cluster cannot prove now that it is stronger.'
+  if (rankOf(self, views) > 0) return 'another cluster is first in line.'
+  if (midRollout(incumbent)) return 'it is in the middle of a rollout.'
+  return undefined
+}
+
+function midRollout({ status }: ClusterView): boolean {
+  return status?.desired !== null && status?.desired !== undefined && status.desired !== status.total
+}
+
+function neededMargin(incumbent: ClusterView, config: PoolConfig): number {
   return Math.max(config.margin, Math.ceil(incumbent.score * config.marginRatio))
 }
 

@@ -1,4 +1,13 @@
-import { type Choice, type Situation, incumbentOf, NOTHING, validPin, winnerOver } from './situation.ts'
+import {
+  type Choice,
+  type Situation,
+  NOTHING,
+  incumbentOf,
+  preferenceObstacle,
+  validPin,
+  winnerOver,
+} from './situation.ts'
+import { isUnknown } from './memory.ts'
 import type { PromotionCause } from './model.ts'
 import { type ClusterView, rankOf } from './views.ts'
 
@@ -44,8 +53,12 @@ interface Wish {
   why: string
 }
 
+/** The first rule that promotes now; else the first one that has something to say. */
 function promotion(situation: Situation): Wish {
-  return emergency(situation) ?? pinned(situation) ?? preferred(situation)
+  const urgent = emergency(situation)
+  if (urgent?.cause) return urgent
+  const pin = pinned(situation)
+  return pin?.cause ? pin : (urgent ?? pin ?? preferred(situation))
 }
 
 /** Nobody serves. Undefined: somebody does, or a pin leaves it to another. */
@@ -72,8 +85,7 @@ function emergency({ views, memory, seen, config, muted }: Situation): Wish | un
     }
   }
   const scorelessMs = memory.since.nobodyScores
-  const ownUnknown = memory.unknownForMs > 0 || !seen.own.known
-  if (ownUnknown && scorelessMs !== undefined) {
+  if (isUnknown(seen.own) && scorelessMs !== undefined) {
     const leftMs = timing.lastResortMs - (memory.observedMs - scorelessMs)
     if (leftMs <= 0)
       return {
@@ -100,19 +112,16 @@ function pinned({ views, memory, seen, config, muted }: Situation): Wish | undef
   return { waiting: true, why: `${why}; waiting until its capacity is known.` }
 }
 
-function preferred({ views, memory, seen, config, muted }: Situation): Wish {
+function preferred(situation: Situation): Wish {
+  const { views, memory, config, muted } = situation
   const { timing } = config
   const incumbent = incumbentOf(views)
   const holder = incumbent?.config.name ?? 'nobody'
   const stay = (why: string): Wish => ({ why: `Cluster ${holder} serves; ${why}` })
-  const betterMs = memory.since.better
-  if (!incumbent || betterMs === undefined) return stay('this cluster is not clearly stronger.')
-  if (memory.control === undefined) return stay('people’s wishes cannot be read, so nothing moves by preference.')
-  const pin = validPin(memory, seen)
-  if (pin && pin.to !== config.self) return stay(`a pin keeps the main tag at ${pin.to}.`)
-  if (!seen.own.known || muted) return stay('this cluster cannot prove now that it is stronger.')
-  if (rankOf(views.self, views) > 0) return stay('another cluster is first in line.')
-  if (midRollout(incumbent)) return stay('it is in the middle of a rollout.')
+  const obstacle = preferenceObstacle(situation)
+  if (obstacle !== undefined) return stay(obstacle)
+  if (muted) return stay('this decider cannot publish, so it takes nothing over.')
+  const betterMs = memory.since.better ?? memory.observedMs
   const betterLeftMs = timing.preferForMs - (memory.observedMs - betterMs)
   const holdLeftMs = timing.holdMinMs - (memory.observedMs - memory.epochChangedMs)
   const leftMs = Math.max(betterLeftMs, holdLeftMs)
@@ -155,10 +164,6 @@ function pinTargetGivenUp(
   if (!target || target.dead) return true
   const weakMs = memory.since.pinTargetWeak
   return weakMs !== undefined && memory.observedMs - weakMs >= config.timing.failForMs
-}
-
-function midRollout({ status }: ClusterView): boolean {
-  return status?.desired !== null && status?.desired !== undefined && status.desired !== status.total
 }
 
 function restingState(peers: readonly ClusterView[]): 'STANDBY' | 'PEER_DECIDER_DOWN' {

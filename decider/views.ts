@@ -84,7 +84,7 @@ function viewSelf(cluster: ClusterConfig, memory: Memory, seen: Observation, con
   const wanted = seen.own.known ? (seen.own.desired ?? seen.own.total) : (status?.desired ?? null)
   const runners = runnersOf(cluster.name, seen)
   const holds = runners.filter(isHolder)
-  const score = settled(strength(cluster, pods, wanted, config), cluster.name, memory)
+  const score = settled(strength(cluster, pods, wanted, config), cluster.name, memory, seen)
   const active = status?.active === true
   return {
     config: cluster,
@@ -127,7 +127,7 @@ function viewPeer(cluster: ClusterConfig, memory: Memory, seen: Observation, con
   const probedAlive = peer.probe?.phase === 'alive'
   const live = silence <= timing.deadAfterMs || probing || probedAlive
   const proven = peer.confirmed && status.digest === config.digest && ageMs(seen, peer) <= proofMaxAgeMs(timing)
-  const score = live ? settled(peerScore(cluster, status, probedAlive, config), cluster.name, memory) : 0
+  const score = live ? settled(peerScore(cluster, status, probedAlive, config), cluster.name, memory, seen) : 0
   return {
     ...base,
     presence: 'known',
@@ -153,8 +153,10 @@ function peerScore(cluster: ClusterConfig, status: PoolStatus, probedAlive: bool
 }
 
 /** While GitLab's answers settle after an outage, runners come back at different moments: scores rise, never fall. */
-function settled(score: number, cluster: string, memory: Memory): number {
-  return memory.observedMs < memory.settleUntilMs ? Math.max(score, memory.scores[cluster] ?? 0) : score
+function settled(score: number, cluster: string, memory: Memory, seen: Observation): number {
+  const { settleUntilMonotonicMs } = memory
+  const settling = settleUntilMonotonicMs !== undefined && seen.monotonicMs < settleUntilMonotonicMs
+  return settling ? Math.max(score, memory.scores[cluster] ?? 0) : score
 }
 
 function runnersOf(cluster: string, { gitlab }: Observation): readonly RunnerView[] {

@@ -96,7 +96,8 @@ export function createSidecar({ options, transport, client, tokens, clock, rando
       online,
       total: said.total,
       available: pod.state === 'unknown' ? undefined : pod.state === 'available',
-      uptimeSeconds: (clock.monotonicMs() - startedMs) / 1_000,
+      // In whole nanoseconds, which is what the clock has; a plain division would add digits of its own.
+      uptimeSeconds: Math.round((clock.monotonicMs() - startedMs) * 1e6) / 1e9,
       statusRequests: said.checks,
       ports,
       checks: {

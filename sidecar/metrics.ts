@@ -36,19 +36,20 @@ export interface Snapshot {
 type Point = readonly [labels: Readonly<Record<string, string>>, value: number | boolean | undefined]
 
 /**
- * Registers every metric. Each scrape takes one snapshot per metric and exposes what it holds, so that a value which is
- * no longer known vanishes by itself. Names, help texts and labels of the first six are a contract with dashboards that
+ * Registers every metric. Each scrape takes one snapshot and exposes what it holds, so that a value which is no longer
+ * known vanishes by itself. Names, help texts and labels of the first six are a contract with dashboards that
  * are already there, spelling included.
  */
 export function registerSidecarMetrics(registry: Registry, place: Place, snapshot: () => Snapshot): void {
   const pod = { pod_ip: place.podIp, pod_name: place.podName, pod_namespace: place.podNamespace }
   const group = { group_id: place.groupId, ...pod }
+  const current = oncePerTurn(snapshot)
   const gauge = (
     name: string,
     help: string,
     labelNames: readonly string[],
     points: (now: Snapshot) => readonly Point[],
-  ) => registerGauge(registry, { name, help, labelNames }, () => points(snapshot()))
+  ) => registerGauge(registry, { name, help, labelNames }, () => points(current()))
 
   gauge(
     'gitlab_runner_hadr_sidecar_online_status',
@@ -138,4 +139,16 @@ function registerGauge(
       }
     },
   })
+}
+
+/** All metrics of a scrape are collected in one turn of the event loop, and are then of the same moment. */
+function oncePerTurn<T>(make: () => T): () => T {
+  let made: { value: T } | undefined
+  return () => {
+    if (made === undefined) {
+      made = { value: make() }
+      queueMicrotask(() => (made = undefined))
+    }
+    return made.value
+  }
 }

@@ -53,16 +53,32 @@ export async function playScript(deps: ScriptDeps): Promise<Outcome> {
     if (cluster !== undefined) picks.push({ cluster, atMs: clock.monotonicMs() })
   })
 
+  let reports = await poolReports(stage)
+  let killedMs: number | undefined
+
+  /** A fresh table as a part of the story. */
+  const keepPicture = async () => {
+    reports = await poolReports(stage)
+    screen.show(drawTable(rowsOf(stage, witness, reports, alive), paint))
+    screen.keep()
+  }
+
   /** Scaled seconds, as the programs count them. */
   const scaled = (seconds: number) => seconds * 1000 * timeScale
   const until = (what: string, withinMs: number, holds: () => boolean | Promise<boolean>) =>
     waitFor(clock, what, withinMs, holds, signal)
 
-  let reports = await poolReports(stage)
   const ending = new AbortController()
   const over = AbortSignal.any([signal, ending.signal])
+  const said = new Map<string, string>()
   const looking = repeat(clock, LOOK_EVERY_MS, over, async () => {
     reports = await poolReports(stage)
+    for (const [name, report] of reports) {
+      const changed = report !== undefined && report.state !== said.get(name)
+      // Before the death there is nothing to explain; from then on the deciders say themselves what they wait for.
+      if (changed && killedMs !== undefined) screen.tell(paint('dim', `decider ${name}: ${report.explain}`))
+      if (report) said.set(name, report.state)
+    }
     screen.show(drawTable(rowsOf(stage, witness, reports, alive), paint))
   })
   const jobs = new AbortController()
@@ -70,7 +86,6 @@ export async function playScript(deps: ScriptDeps): Promise<Outcome> {
     state.addJob({ project: stage.ciProjectId, tags: [MAIN_TAG], durationMs: 15_000 })
   })
 
-  let killedMs: number | undefined
   try {
     const ready = (name: string) => {
       const own = reports.get(name)?.clusters.find(cluster => cluster.name === name)
@@ -79,8 +94,8 @@ export async function playScript(deps: ScriptDeps): Promise<Outcome> {
     await until('both deciders to know their strength', 60_000, () => stage.clusters.every(({ name }) => ready(name)))
     await until('cluster a to claim', 60_000, () => reports.get(first.name)?.state === 'ACTIVE')
     screen.tell(`Both deciders know their strength; cluster ${first.name} serves.`)
-    await until('jobs to run', 60_000, () => witness.picked(first.name) >= 3)
-    screen.keep()
+    await until('jobs to run', 60_000, () => witness.picked(first.name) >= 5)
+    await keepPicture()
 
     screen.tell(paint('red', `All of cluster ${first.name} is killed: runners, sidecars, Prometheus, decider.`))
     killedMs = clock.monotonicMs()
@@ -108,7 +123,8 @@ export async function playScript(deps: ScriptDeps): Promise<Outcome> {
       () => !witness.holders().includes(first.name),
     )
     screen.tell(`Cluster ${first.name} is fenced: if it returns, it gets no jobs before it knows who serves.`)
-    screen.keep()
+    await until(`cluster ${second.name} to settle`, 30_000, () => reports.get(second.name)?.state === 'ACTIVE')
+    await keepPicture()
 
     screen.tell(`Cluster ${first.name} returns, as strong as before.`)
     alive.add(first.name)
@@ -123,7 +139,7 @@ export async function playScript(deps: ScriptDeps): Promise<Outcome> {
     if (witness.holders().join() !== second.name) broken.push(`${witness.holders().join(' and ')} hold at the end`)
     jobs.abort(new Error('enough jobs'))
     await until('all jobs to finish', scaled(120) + 20_000, () => witness.verdict(interrupted).jobs.waiting === 0)
-    screen.keep()
+    await keepPicture()
   } catch (error) {
     broken.push(error instanceof Error ? error.message : String(error))
   } finally {

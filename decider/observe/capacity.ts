@@ -9,12 +9,14 @@ export function capacityQuery(jobPattern: string): string {
   const part = (expression: string, kind: string) => `label_replace(${expression}, "hadr_kind", "${kind}", "", "")`
   const available = 'gitlab_runner_hadr_sidecar_available'
   const info = 'gitlab_runner_hadr_sidecar_runner_info'
+  const up = `up{job=~${JSON.stringify(jobPattern)}}`
   return [
     part(available, 'available'),
     part(`timestamp(${available})`, 'available_at'),
     part(info, 'info'),
     part(`timestamp(${info})`, 'info_at'),
-    part(`up{job=~${JSON.stringify(jobPattern)}}`, 'up'),
+    part(up, 'up'),
+    part(`timestamp(${up})`, 'up_at'),
   ].join(' or ')
 }
 
@@ -25,9 +27,12 @@ export interface CapacityOptions {
 }
 
 interface Pod {
-  /** undefined: unknown. */
-  available?: boolean
-  runnerIds: Set<number>
+  /** What its fresh series say: none, or two that differ, is unknown. */
+  said: Set<boolean>
+  /** Named by fresh series. */
+  freshIds: Set<number>
+  /** Named by series of any age. Stale samples say nothing of a pod's state, but still whose it is. */
+  ids: Set<number>
 }
 
 /**
@@ -47,10 +52,14 @@ export function capacityOf(result: InstantResult, { runners, sampleMaxAgeMs }: C
   const own = new Set(runners.filter(runner => !runner.paused).map(runner => runner.id))
   const samples = groupByKind(result.samples)
   const ours = [...readPods(samples, oldestMs).values()]
-    .filter(pod => [...pod.runnerIds].some(id => all.has(id)))
-    .map(pod => ([...pod.runnerIds].some(id => own.has(id)) ? pod : { ...pod, available: false }))
+    .filter(pod => [...pod.ids].some(id => all.has(id)))
+    .map(pod => {
+      const paused = ![...(pod.freshIds.size > 0 ? pod.freshIds : pod.ids)].some(id => own.has(id))
+      return { available: paused ? false : verdictOf(pod), servingIds: [...pod.freshIds].filter(id => own.has(id)) }
+    })
   const targets = samples.get('up') ?? []
-  const targetsDown = targets.filter(target => target.value === 0).length
+  const freshTargets = freshKeys(samples.get('up_at'), oldestMs)
+  const targetsDown = targets.filter(target => target.value === 0 && freshTargets.has(keyOf(target))).length
 
   if (ours.length === 0) {
     const allDown = targets.length > 0 && targetsDown === targets.length
@@ -63,7 +72,7 @@ export function capacityOf(result: InstantResult, { runners, sampleMaxAgeMs }: C
   const unknownPods = ours.filter(pod => pod.available === undefined).length
   // A partial answer may prove "at least this many", never "no more than that".
   const missing = result.kind === 'partial' ? 1 : 0
-  const servingIds = new Set(available.flatMap(pod => [...pod.runnerIds].filter(id => own.has(id))))
+  const servingIds = new Set(available.flatMap(pod => pod.servingIds))
   return {
     known: true,
     available: available.length,
@@ -90,24 +99,27 @@ function readPods(samples: Map<string, Sample[]>, oldestMs: number): Map<string,
   const podOf = (sample: Sample) => {
     const key = `${sample.labels['pod_namespace'] ?? ''}/${sample.labels['pod_name'] ?? ''}`
     let pod = pods.get(key)
-    if (!pod) pods.set(key, (pod = { runnerIds: new Set() }))
+    if (!pod) pods.set(key, (pod = { said: new Set(), freshIds: new Set(), ids: new Set() }))
     return pod
   }
   const freshInfo = freshKeys(samples.get('info_at'), oldestMs)
   for (const sample of samples.get('info') ?? []) {
     const id = Number(sample.labels['runner_id'])
-    if (freshInfo.has(keyOf(sample)) && Number.isSafeInteger(id) && id > 0) podOf(sample).runnerIds.add(id)
+    if (!Number.isSafeInteger(id) || id <= 0) continue
+    podOf(sample).ids.add(id)
+    if (freshInfo.has(keyOf(sample))) podOf(sample).freshIds.add(id)
   }
   const fresh = freshKeys(samples.get('available_at'), oldestMs)
   for (const sample of samples.get('available') ?? []) {
-    if (!fresh.has(keyOf(sample)) || sample.value === undefined) continue
-    const pod = podOf(sample)
-    // Two series of one pod (an old and a new target label) that disagree prove nothing.
-    const said = sample.value === 1
-    if (pod.available !== undefined && pod.available !== said) delete pod.available
-    else pod.available = said
+    if (fresh.has(keyOf(sample)) && sample.value !== undefined) podOf(sample).said.add(sample.value === 1)
   }
   return pods
+}
+
+/** Two series of one pod (an old and a new target label) that disagree prove nothing. */
+function verdictOf({ said }: Pod): boolean | undefined {
+  const [only] = said
+  return said.size === 1 ? only : undefined
 }
 
 /** The series whose sample, taken at the `timestamp()` that `at` holds, is young enough. */

@@ -57,7 +57,7 @@ export interface ServerTime {
 
 export function createServerTime(clock: Clock): ServerTime {
   const originMs = clock.wallMs() - clock.monotonicMs()
-  return { skewMs: 0, nowMs: () => originMs + clock.monotonicMs() }
+  return { skewMs: 0, nowMs: () => Math.floor(originMs + clock.monotonicMs()) }
 }
 
 /** Hexadecimal digits that begin with a number of their own, so that a poor random source cannot make two alike. */

@@ -11,22 +11,22 @@ import {
 } from '../../sidecar/availability.ts'
 import { PROCESS_STATES } from '../../sidecar/runner.ts'
 
-const well: RunnerFacts = {
+const untold: RunnerFacts = {
   terminating: false,
   endpoint: 'answering',
-  process: 'running',
   contact: 'good',
   paused: false,
   identity: 'known',
   gitlabAnswers: true,
 }
+const well: RunnerFacts = { ...untold, process: 'running' }
 /** What the supported choice of no token looks like. */
 const alone: RunnerFacts = { ...well, paused: undefined, identity: 'unsettled', gitlabAnswers: undefined }
 
 const cases: readonly [name: string, facts: RunnerFacts, is: string][] = [
   ['a running runner with contact that is not paused is available', well, 'available'],
   ['local facts alone make it available', alone, 'available'],
-  ['an old runner that does not tell its state is taken for running', withoutProcess(well), 'available'],
+  ['an old runner that does not tell its state is taken for running', untold, 'available'],
   ['a GitLab that does not answer vetoes nothing', { ...well, paused: undefined, gitlabAnswers: false }, 'available'],
   ['a pod that was told to stop takes no more jobs', { ...well, terminating: true }, 'shutting_down'],
   ['a gracefully stopping runner takes no more jobs', { ...well, process: 'graceful-shutdown' }, 'shutting_down'],
@@ -64,9 +64,10 @@ const cases: readonly [name: string, facts: RunnerFacts, is: string][] = [
   ['a tripped circuit breaker is a doubt without a token', { ...alone, contact: 'broken' }, 'contact_stale'],
 ]
 for (const [name, facts, is] of cases) {
-  t.test(name, async t => {
+  t.test(name, t => {
     const verdict = availability(facts)
     t.equal(verdict.state === 'available' ? 'available' : verdict.reason, is)
+    t.end()
   })
 }
 
@@ -83,7 +84,7 @@ const anyFacts: fc.Arbitrary<RunnerFacts> = fc.record(
   { requiredKeys: ['terminating', 'endpoint', 'contact', 'paused', 'identity', 'gitlabAnswers'] },
 )
 
-t.test('every combination of facts has a verdict, with a reason of its own kind', async t => {
+t.test('every combination of facts has a verdict, with a reason of its own kind', t => {
   fc.assert(
     fc.property(anyFacts, facts => {
       const verdict = availability(facts)
@@ -92,9 +93,10 @@ t.test('every combination of facts has a verdict, with a reason of its own kind'
     }),
     { numRuns: 3_000 },
   )
+  t.end()
 })
 
-t.test('only a seen success makes available, and only evidence makes unavailable', async t => {
+t.test('only a seen success makes available, and only evidence makes unavailable', t => {
   fc.assert(
     fc.property(anyFacts, facts => {
       const { state } = availability(facts)
@@ -111,33 +113,43 @@ t.test('only a seen success makes available, and only evidence makes unavailable
     }),
     { numRuns: 3_000 },
   )
+  t.end()
 })
 
-t.test('learning less of GitLab never turns a verdict into unavailable', async t => {
+t.test('learning less of GitLab never turns a verdict into unavailable', t => {
   fc.assert(
     fc.property(anyFacts, facts => {
       const blind = availability({ ...facts, paused: undefined, gitlabAnswers: undefined, identity: 'unsettled' })
       return blind.state !== 'unavailable' || availability(facts).state === 'unavailable'
     }),
   )
+  t.end()
 })
 
 const yes: Availability = { state: 'available' }
 const no: Availability = { state: 'unavailable', reason: 'paused' }
 const perhaps: Availability = { state: 'unknown', reason: 'no_contact_yet' }
 
-t.test('one available entry makes the pod available', async t => t.equal(podAvailability([no, perhaps, yes], no), yes))
-t.test('one entry in doubt forbids a no', async t => t.equal(podAvailability([no, perhaps], yes), perhaps))
-t.test('entries that all say no make the pod unavailable', async t => t.equal(podAvailability([no, no], yes), no))
-t.test('a pod without entries has the verdict for that', async t => t.equal(podAvailability([], perhaps), perhaps))
+t.test('one available entry makes the pod available', t => {
+  t.equal(podAvailability([no, perhaps, yes], no), yes)
+  t.end()
+})
+t.test('one entry in doubt forbids a no', t => {
+  t.equal(podAvailability([no, perhaps], yes), perhaps)
+  t.end()
+})
+t.test('entries that all say no make the pod unavailable', t => {
+  t.equal(podAvailability([no, no], yes), no)
+  t.end()
+})
+t.test('a pod without entries has the verdict for that', t => {
+  t.equal(podAvailability([], perhaps), perhaps)
+  t.end()
+})
 
-t.test('a verdict is said in one sentence with its reason', async t => {
+t.test('a verdict is said in one sentence with its reason', t => {
   t.equal(describeAvailability(yes), 'available')
   t.equal(describeAvailability(no), 'unavailable: paused: the runner is paused in GitLab')
   t.equal(describeAvailability(perhaps), 'unknown: no_contact_yet: no successful job request was seen yet')
+  t.end()
 })
-
-function withoutProcess(facts: RunnerFacts): RunnerFacts {
-  const { process: _, ...rest } = facts
-  return rest
-}

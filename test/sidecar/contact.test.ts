@@ -140,10 +140,13 @@ const cases: readonly { name: string; readings: readonly Reading[]; nowMs: numbe
   },
 ]
 for (const { name, readings, nowMs, is } of cases) {
-  t.test(name, async t => t.equal(contactAfter(readings, nowMs), is))
+  t.test(name, t => {
+    t.equal(contactAfter(readings, nowMs), is)
+    t.end()
+  })
 }
 
-t.test('without a growth of the good answers nothing makes a contact good', async t => {
+t.test('without a growth of the good answers nothing makes a contact good', t => {
   const reading = fc.record({ refused: fc.nat(9), unhealthy: fc.nat(9), full: fc.boolean() })
   fc.assert(
     fc.property(fc.array(reading, { minLength: 1 }), fc.nat(400_000), (readings, waitMs) => {
@@ -151,9 +154,10 @@ t.test('without a growth of the good answers nothing makes a contact good', asyn
       return contactAfter(timed, timed.length * 5_000 + waitMs) !== 'good'
     }),
   )
+  t.end()
 })
 
-t.test('a growth in the newest reading is always a good contact, whatever came before', async t => {
+t.test('a growth in the newest reading is always a good contact, whatever came before', t => {
   const reading = fc.record({ good: fc.nat(9), refused: fc.nat(9), unhealthy: fc.nat(9), full: fc.boolean() })
   fc.assert(
     fc.property(fc.array(reading, { minLength: 1 }), readings => {
@@ -164,4 +168,5 @@ t.test('a growth in the newest reading is always a good contact, whatever came b
       return contactAfter([...timed, { ...last, good: last.good + 1, atMs: nowMs }], nowMs) === 'good'
     }),
   )
+  t.end()
 })

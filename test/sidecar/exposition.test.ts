@@ -9,7 +9,7 @@ const only = (text: string) => {
   return parsed.ok ? parsed.samples[0] : parsed.problem
 }
 
-t.test('a sample is read with its labels, value and timestamp', async t => {
+t.test('a sample is read with its labels, value and timestamp', t => {
   t.same(only('jobs{runner="abc",state="running",} 3 1700000000000\n'), {
     name: 'jobs',
     labels: { runner: 'abc', state: 'running' },
@@ -18,24 +18,28 @@ t.test('a sample is read with its labels, value and timestamp', async t => {
   t.same(only('jobs 1.5e+3\n'), { name: 'jobs', labels: {}, value: 1500 })
   t.same(only('jobs{} +Inf\n'), { name: 'jobs', labels: {}, value: Infinity })
   t.same(only('jobs { a = "b" , c="d" }\t-7\r\n'), { name: 'jobs', labels: { a: 'b', c: 'd' }, value: -7 })
+  t.end()
 })
 
-t.test('escapes in label values are undone, unknown ones are kept', async t => {
+t.test('escapes in label values are undone, unknown ones are kept', t => {
   const sample = only(String.raw`jobs{a="q\"b\\n\nend",b="\x",c="}{,="} 1` + '\n')
   t.same(sample, { name: 'jobs', labels: { a: 'q"b\\n\nend', b: String.raw`\x`, c: '}{,=' }, value: 1 })
+  t.end()
 })
 
-t.test('a label called __proto__ is a label like any other', async t => {
+t.test('a label called __proto__ is a label like any other', t => {
   const sample = only('jobs{__proto__="x"} 1\n')
   t.equal(typeof sample === 'object' && Object.getOwnPropertyDescriptor(sample.labels, '__proto__')?.value, 'x')
+  t.end()
 })
 
-t.test('comments, blank lines and families that nobody wants are passed over, however broken', async t => {
+t.test('comments, blank lines and families that nobody wants are passed over, however broken', t => {
   const parsed = read('# HELP jobs Jobs.\n# TYPE jobs gauge\n\nother{a=} x\njobs_total{ 3\njobs 2\n')
   t.same(parsed, { ok: true, samples: [{ name: 'jobs', labels: {}, value: 2 }] })
+  t.end()
 })
 
-t.test('one malformed line of a wanted family makes the whole answer worthless', async t => {
+t.test('one malformed line of a wanted family makes the whole answer worthless', t => {
   for (const line of [
     'jobs',
     'jobs x',
@@ -52,18 +56,21 @@ t.test('one malformed line of a wanted family makes the whole answer worthless',
     const parsed = read(`state 1\n${line}\nstate 1\n`)
     t.match(parsed, { ok: false, line: 2, problem: /jobs/ }, line)
   }
+  t.end()
 })
 
-t.test('a text that ends in the middle of a line was cut off', async t => {
+t.test('a text that ends in the middle of a line was cut off', t => {
   t.match(read('jobs 1\njobs 12'), { ok: false, line: 2 })
+  t.end()
 })
 
-t.test('an endless line and endless samples are refused', async t => {
+t.test('an endless line and endless samples are refused', t => {
   t.match(read(`jobs{a="${'x'.repeat(20_000)}"} 1\n`), { ok: false, problem: /endless/ })
   t.match(read('jobs 1\n'.repeat(20_001)), { ok: false, problem: /more than/ })
+  t.end()
 })
 
-t.test('no text makes the parser throw', async t => {
+t.test('no text makes the parser throw', t => {
   const pieces = fc.constantFrom(
     'jobs',
     'state',
@@ -94,9 +101,10 @@ t.test('no text makes the parser throw', async t => {
     ),
     { numRuns: 2_000 },
   )
+  t.end()
 })
 
-t.test('whatever the label values are, they come back as they were', async t => {
+t.test('whatever the label values are, they come back as they were', t => {
   const escape = (value: string) => value.replace(/\\/g, '\\\\').replace(/"/g, '\\"').replace(/\n/g, '\\n')
   const name = fc.stringMatching(/^[a-z_][a-z0-9_]{0,8}$/)
   // The format knows one line end only; others stand in values as they are.
@@ -110,4 +118,5 @@ t.test('whatever the label values are, they come back as they were', async t => 
       return JSON.stringify(sample?.labels) === JSON.stringify(labels) && sample?.value === number + 0
     }),
   )
+  t.end()
 })

@@ -82,17 +82,32 @@ t.test('what is invisible is null, a refused list is an error', async t => {
   t.match(await query(ask, '{ runners { count } }', { token: TOKENS.admin }), { data: { runners: { count: 5 } } })
 })
 
-t.test('a wrong query is refused as a whole', async t => {
+t.test('a wrong query is refused as a whole, in the words of GitLab', async t => {
   const { ask } = createFurnished(t)
   const error = async (text: string, variables?: object) =>
-    (await query(ask, text, { ...(variables && { variables }) })).errors?.[0]?.message
-  t.match(await error('{ runner(id: "gid://gitlab/Ci::Runner/1") { ipAddress } }'), /ipAddress/)
-  t.match(await error('{ group(fullPath: "acme/ci") { runners(status: PAUSED) { count } } }'), /PAUSED/)
-  t.match(await error('{ runner(id: 1) { id } }'), /Ci::Runner/)
-  t.match(await error('query($id: ID!) { runner(id: $id) { id } }', { id: 'gid://gitlab/Ci::Runner/1' }), /CiRunnerID!/)
-  t.match(await error('query($id: CiRunnerID!) { runner(id: $id) { id } }', { id: '1' }), /Ci::Runner/)
-  t.match(await error('{ group(fullPath: "acme/ci") { runners(after: "?") { count } } }'), /valid cursor/)
-  t.match(await error('{ group'), /Syntax/)
+    (await query(ask, text, { ...(variables && { variables }) })).errors?.[0]
+  const runner = (fields: string) => `{ runner(id: "gid://gitlab/Ci::Runner/1") { ${fields} } }`
+  const group = (args: string) => `{ group(fullPath: "acme/ci") { runners(${args}) { count } } }`
+  t.match(await error(runner('ipAddress')), {
+    message: "Field 'ipAddress' doesn't exist on type 'CiRunner'",
+    locations: [{ line: 1 }],
+    extensions: { code: 'undefinedField' },
+  })
+  t.match(await error(group('colour: "red"')), {
+    message: "Field 'runners' doesn't accept argument 'colour'",
+    extensions: { code: 'argumentNotAccepted' },
+  })
+  t.match(await error(group('status: PAUSED')), { extensions: { code: 'argumentLiteralsIncompatible' } })
+  t.match(await error('{ runner(id: 1) { id } }'), { message: /Ci::Runner/, extensions: { code: /./ } })
+  t.match(await error('query($id: ID!) { runner(id: $id) { id } }', { id: 'gid://gitlab/Ci::Runner/1' }), {
+    message: 'Type mismatch on variable $id (ID! / CiRunnerID!)',
+  })
+  t.match(await error('query($id: CiRunnerID!) { runner(id: $id) { id } }', { id: '1' }), {
+    message: 'Variable $id was provided invalid value',
+  })
+  t.match(await error('query($id: RunnerID!) { runner(id: $id) { id } }'), { message: /isn't a defined input type/ })
+  t.match(await error(group('after: "?"')), { message: /valid cursor/ })
+  t.match(await error('{ group'), { message: /^Parse error/ })
 })
 
 t.test('a query above 250 points is refused before it runs, and the points are those of GitLab', async t => {
@@ -155,6 +170,9 @@ t.test('pages hold 100 at most and go on where the last one ended, even when run
   }
   const first = await page(null)
   t.match(first, { count: 150, pageInfo: { hasNextPage: true } })
+  const rest = await page(first.pageInfo.endCursor)
+  t.equal(rest.nodes.length, 50)
+  t.equal(new Set([...first.nodes, ...rest.nodes].map(({ id }) => id)).size, 150, 'each once')
   t.equal(first.nodes.length, 100)
   const last = first.nodes.at(-1)?.id ?? ''
   state.removeRunner(Number(last.split('/').at(-1)))
@@ -187,7 +205,7 @@ t.test('files of several branches come in one query; a missing path or branch le
     `blobs(ref: "${ref}", paths: ["none", "${path}"]) { nodes { path oid rawBlob rawTextBlob } }`
   const { data } = await query(
     ask,
-    `{ project(fullPath: "acme/ci/hadr") { id repository { rootRef main: ${blobs('main')} gone: ${blobs('hadr/gone')} } } }`,
+    `{ project(fullPath: "acme/ci/hadr") { id repository { rootRef main: ${blobs('refs/heads/main')} gone: ${blobs('hadr/gone')} } } }`,
     { token: TOKENS.reader },
   )
   t.match(data, {

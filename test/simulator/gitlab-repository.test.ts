@@ -142,6 +142,8 @@ t.test('last_commit_id refuses a stale write with 400, and is skipped where the 
       token,
       body: { branch: 'main', content, commit_message: 'x', last_commit_id: last },
     })
+  const other = { branch: 'main', content: 'x', commit_message: 'x' }
+  t.equal((await ask('POST', `${FILES}/other`, { token, body: other })).status, 201)
   t.match(await put('one', before), { status: 200, json: { file_path: 'README.md', branch: 'main' } })
   t.match(await put('two', before), {
     status: 400,
@@ -158,10 +160,16 @@ t.test('files are read as JSON, raw and by HEAD; what is missing is told apart',
   const gitlab = await startFurnished(t)
   const { ask } = gitlab
   const commitId = await head(gitlab)
-  const file = await ask('GET', `${FILES}/README.md?ref=main`, { token })
+  const file = await ask('GET', `${FILES}/README.md?ref=refs%2Fheads%2Fmain`, { token })
   t.match(file, {
     status: 200,
-    json: { file_name: 'README.md', encoding: 'base64', ref: 'main', commit_id: commitId, last_commit_id: commitId },
+    json: {
+      file_name: 'README.md',
+      encoding: 'base64',
+      ref: 'refs/heads/main',
+      commit_id: commitId,
+      last_commit_id: commitId,
+    },
   })
   t.equal(Buffer.from((file.json as { content: string }).content, 'base64').toString(), '# hadr\n')
   t.equal((await ask('GET', `${FILES}/README.md/raw`, { token })).text, '# hadr\n')
@@ -178,7 +186,9 @@ t.test('code needs a Reporter, pushing a Developer, and read_repository opens fi
   const { ask, state } = await startFurnished(t)
   state.addToken({ token: 'guest', scopes: ['api'], projects: { 101: 'guest' } })
   state.addToken({ token: 'repo', scopes: ['read_repository'], projects: { 101: 'reporter' } })
-  t.equal((await ask('GET', '/projects/101', { token: 'guest' })).status, 200)
+  const seen = await ask('GET', '/projects/101', { token: 'guest' })
+  t.equal(seen.status, 200)
+  t.notOk('default_branch' in (seen.json as object))
   t.equal((await ask('GET', `${FILES}/README.md?ref=main`, { token: 'guest' })).status, 403)
   t.equal((await ask('GET', `${FILES}/README.md?ref=main`, { token: 'repo' })).status, 200)
   t.equal((await ask('GET', '/projects/101', { token: 'repo' })).status, 403)

@@ -108,6 +108,33 @@ export function createFurnished(owner: Owner, options: GitLabOptions = {}) {
   return { clock, core, state: core.state, faults: core.faults, ask: coreCaller(core) }
 }
 
+/** The token of runner 1. */
+export const RUNNER_TOKEN = 'glrt-t2_aaaaaaaaaaaa'
+
+type Ask = ReturnType<typeof coreCaller>
+
+/** One poll for a job as gitlab-runner sends it. */
+export function poll(ask: Ask, lastUpdate?: string): Promise<Reply> {
+  return ask('POST', '/jobs/request', {
+    body: {
+      token: RUNNER_TOKEN,
+      system_id: 's_aaaaaaaaaaaa',
+      ...(lastUpdate !== undefined && { last_update: lastUpdate }),
+      info: { name: 'gitlab-runner', version: '19.4.0', executor: 'kubernetes' },
+    },
+  })
+}
+
+export function lastUpdateOf({ headers }: Reply): string {
+  return headers['x-gitlab-last-update'] ?? ''
+}
+
+/** What GitLab says of runner 1's contact. */
+export async function contact(ask: Ask) {
+  const { json } = await ask('GET', '/runners/1', { token: TOKENS.owner })
+  return json as { contacted_at: string | null; online: boolean | null; status: string }
+}
+
 function requestHeaders(token: string | undefined, body: unknown, more: Record<string, string> = {}) {
   return {
     ...(body !== undefined && { 'content-type': 'application/json' }),

@@ -202,7 +202,8 @@ async function poll(gitlab: GitLabCore, clock: ManualClock, token: string, signa
         body: JSON.stringify({ token, system_id: 'r_000000000000', last_update: lastUpdate, info: {} }),
         signal,
       })
-      lastUpdate = answer.headers['X-GitLab-Last-Update'] ?? answer.headers['x-gitlab-last-update'] ?? ''
+      // Workhorse's own 204 names none; a runner keeps the last one then.
+      lastUpdate = answer.headers['x-gitlab-last-update'] ?? lastUpdate
     } catch {
       // A broken connection is tried again, as a runner does.
     }

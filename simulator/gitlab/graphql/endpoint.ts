@@ -15,6 +15,7 @@ import { json, Refusal, type Answer } from '../answers.ts'
 import type { Context } from '../context.ts'
 import { asRecord, asString, parseJson } from '../input.ts'
 import { queryCost } from './cost.ts'
+import { asGitLab } from './errors.ts'
 import { createRoot } from './resolvers.ts'
 import { createSchema } from './schema.ts'
 
@@ -83,9 +84,9 @@ function identify(context: Context, call: GraphqlCall): Caller | undefined | 'in
 
 async function run(context: Context, schema: GraphQLSchema, caller: Caller | undefined, request: GraphqlRequest) {
   const document = parsed(request.query)
-  if (document instanceof GraphQLError) return { errors: [document] }
+  if (document instanceof GraphQLError) return { errors: [asGitLab(document)] }
   const invalid = validate(schema, document, undefined, { maxErrors: MAX_ERRORS })
-  if (invalid.length > 0) return { errors: invalid.slice(0, MAX_ERRORS) }
+  if (invalid.length > 0) return { errors: invalid.slice(0, MAX_ERRORS).map(asGitLab) }
   const tooMuch = overLimit(schema, document, caller, request)
   if (tooMuch) return { errors: tooMuch }
   return execute({
@@ -116,7 +117,7 @@ function overLimit(
   const root = schema.getQueryType()
   if (!operation || !root) return undefined
   const values = getVariableValues(schema, operation.variableDefinitions ?? [], variables)
-  if (values.errors) return values.errors
+  if (values.errors) return values.errors.map(asGitLab)
   const fragments: Record<string, FragmentDefinitionNode> = {}
   for (const definition of document.definitions) {
     if (definition.kind === Kind.FRAGMENT_DEFINITION) fragments[definition.name.value] = definition

@@ -66,10 +66,9 @@ export class Repository {
     return id === undefined ? undefined : this.#commits.get(id)
   }
 
-  /** A branch name, a full commit id, or `HEAD`. */
+  /** A branch name, also in full as `refs/heads/NAME`, a full commit id, or `HEAD`. */
   resolve(reference: string): Commit | undefined {
     if (reference === 'HEAD') return this.branch(this.defaultBranch)
-    // Git takes a revision in full too, which no tag of the same name can win over.
     if (reference.startsWith('refs/heads/')) return this.branch(reference.slice('refs/heads/'.length))
     return this.branch(reference) ?? this.#commits.get(reference)
   }

@@ -20,7 +20,10 @@ export const namespaceRoutes: readonly Route[] = [
     method: 'GET',
     pattern: '/projects/:id',
     auth: 'public',
-    run: (context, call) => json(200, projectItem(context, call.access.project(pathText(call, 'id')))),
+    run: (context, call) => {
+      const project = call.access.project(pathText(call, 'id'))
+      return json(200, projectItem(context, project, call.access.hasProjectRole(project, 'reporter')))
+    },
   },
   {
     method: 'GET',
@@ -98,7 +101,8 @@ function groupItem(context: Context, group: Group): Record<string, unknown> {
   }
 }
 
-function projectItem(context: Context, project: Project): Record<string, unknown> {
+/** Who may not read the code is told nothing of the branches. */
+function projectItem(context: Context, project: Project, readsCode: boolean): Record<string, unknown> {
   const name = project.fullPath.split('/').at(-1)
   const group = project.groupId === null ? undefined : context.store.groups.get(project.groupId)
   return {
@@ -106,7 +110,7 @@ function projectItem(context: Context, project: Project): Record<string, unknown
     name,
     path: name,
     path_with_namespace: project.fullPath,
-    default_branch: project.repository.defaultBranch,
+    ...(readsCode && { default_branch: project.repository.defaultBranch }),
     visibility: 'private',
     empty_repo: false,
     archived: false,
