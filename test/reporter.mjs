@@ -37,7 +37,7 @@ export default class extends Transform {
       for (const skip of skips) this.push(`       skipped: ${skip}\n`)
       for (const text of failures) this.push(`${text}\n`)
       this.#passesOn = Boolean(failed) && failures.length === 0
-      if (this.#passesOn) for (const text of this.#block) this.#push(text)
+      if (this.#passesOn) for (const text of this.#block.slice(-20)) this.#push(text)
       this.#block = []
     } else if (line.startsWith('# {')) {
       this.#summary = Object.fromEntries(

@@ -1,4 +1,5 @@
 import type { ErrorObject } from 'ajv'
+import { parseListenAddress } from './listen-address.ts'
 import { nearMiss } from './near-miss.ts'
 
 /** Formats that a schema may name beside ajv's keywords, each with the rule that a person reads. */
@@ -9,10 +10,7 @@ export const FORMATS: Readonly<Record<string, { rule: string; test: (text: strin
   },
   'listen-address': {
     rule: 'must be an address and a port, such as 0.0.0.0:8080, [::]:8080 or :8080',
-    test: text => {
-      const port = /^(?:\[[0-9a-fA-F:.]+\]|[^\s:[\]]*):(\d{1,5})$/.exec(text)?.[1]
-      return port !== undefined && Number(port) <= 65_535
-    },
+    test: text => parseListenAddress(text) !== undefined,
   },
 }
 

@@ -3,6 +3,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { createNodeTransport } from '../../lib/http/node-transport.ts'
 import { systemClock, type Clock, type Random } from '../../lib/service/clock.ts'
+import { formatListenAddress, parseListenAddress } from '../../lib/service/listen-address.ts'
 import { silentLog, type Log } from '../../lib/service/log.ts'
 import { createCoordinator } from './coordinator.ts'
 import { startManager } from './manager.ts'
@@ -31,7 +32,7 @@ export interface SimulatedRunnerOptions {
   breakerMs?: number
   /** For jobs without the variable `SIMULATED_DURATION_MS`. Default 30 s. */
   jobDurationMs?: number
-  /** How much faster the runner's own time passes: 10 turns its 3 s into 0.3 s. Deadlines of requests stay. Default 1. */
+  /** Multiplies all of the runner's intervals, the length of jobs included: 0.1 turns its 3 s into 0.3 s. Default 1. */
   timeScale?: number
   clock?: Clock
   random?: Random
@@ -124,13 +125,12 @@ function createSystemId(random: Random): string {
 }
 
 async function listen(server: ReturnType<typeof createServer>, address: string): Promise<string> {
-  const [, host = '', port] = /^\[?([^\]]*)\]?:(\d+)$/.exec(address) ?? []
-  if (port === undefined) throw new TypeError('the address to listen on must be host:port or :port')
-  server.listen(Number(port), host === '' ? '0.0.0.0' : host)
+  const wanted = parseListenAddress(address)
+  if (wanted === undefined) throw new TypeError('the address to listen on must be host:port or :port')
+  server.listen(wanted)
   await once(server, 'listening')
-  const bound = server.address() as AddressInfo
-  const reachable = host === '' ? '127.0.0.1' : host.includes(':') ? `[${host}]` : host
-  return `http://${reachable}:${bound.port}/metrics`
+  const { port } = server.address() as AddressInfo
+  return `http://${formatListenAddress({ host: wanted.host ?? '127.0.0.1', port })}/metrics`
 }
 
 function scaled(clock: Clock, factor: number): Clock {

@@ -130,7 +130,7 @@ t.test('one reading does not change what the next one gives', t => {
 t.test('all mistakes are told at once, with path, line and rule in words', t => {
   const text = `clutser: a
 gitlab: {url: gitlab.example.com, group: [1]}
-listen: "8080"
+listen: 0.0.0.0
 profile: balancd
 limits: {switchesPerHour: 0.5}
 pools:
