@@ -66,7 +66,7 @@ t.test('with GitLab out of reach it stays up, says so, and leaves on SIGTERM wit
       (_error, stdout, stderr) => resolve({ code: child.exitCode, stdout, stderr }),
     )
     child.stdout?.on('data', (chunk: string) => {
-      if (String(chunk).includes('"HOLD"')) child.kill('SIGTERM')
+      if (chunk.includes('"HOLD"')) child.kill('SIGTERM')
     })
   })
   t.equal(ended.code, 0)
