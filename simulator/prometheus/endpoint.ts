@@ -40,6 +40,7 @@ interface Scrape {
 const AVAILABLE = 'gitlab_runner_hadr_sidecar_available'
 const INFO = 'gitlab_runner_hadr_sidecar_runner_info'
 const UP_JOB = '(.*/)?gitlab-runner-hadr'
+const UP = `up{job=~"${UP_JOB}"}`
 const MAX_SCRAPE_BYTES = 8 * 1024 * 1024
 
 /**
@@ -51,10 +52,13 @@ const PARTS: Readonly<Record<string, (scrapes: readonly Scrape[]) => { labels: L
   [labelled(`timestamp(${AVAILABLE})`, 'available_at')]: scrapes => selectTimes(scrapes, AVAILABLE, 'available_at'),
   [labelled(INFO, 'info')]: scrapes => select(scrapes, INFO, 'info'),
   [labelled(`timestamp(${INFO})`, 'info_at')]: scrapes => selectTimes(scrapes, INFO, 'info_at'),
-  [labelled(`up{job=~"${UP_JOB}"}`, 'up')]: scrapes =>
-    scrapes
-      .filter(({ target }) => new RegExp(`^(?:${UP_JOB})$`).test(target['job'] ?? ''))
-      .map(({ target, up }) => ({ labels: { __name__: 'up', ...target, hadr_kind: 'up' }, value: up ? 1 : 0 })),
+  [labelled(UP, 'up')]: scrapes =>
+    targetsOf(scrapes).map(({ target, up }) => ({
+      labels: { __name__: 'up', ...target, hadr_kind: 'up' },
+      value: up ? 1 : 0,
+    })),
+  [labelled(`timestamp(${UP})`, 'up_at')]: scrapes =>
+    targetsOf(scrapes).map(({ target, atMs }) => ({ labels: { ...target, hadr_kind: 'up_at' }, value: atMs / 1000 })),
 }
 
 /**
@@ -146,6 +150,11 @@ function answer(response: ServerResponse, query: string, scrapes: readonly Scrap
         error: "this simulated Prometheus executes the decider's query only",
       }
   response.writeHead(understood ? 200 : 422, { 'content-type': 'application/json' }).end(JSON.stringify(content))
+}
+
+function targetsOf(scrapes: readonly Scrape[]): readonly Scrape[] {
+  const job = new RegExp(`^(?:${UP_JOB})$`)
+  return scrapes.filter(({ target }) => job.test(target['job'] ?? ''))
 }
 
 function labelled(expression: string, kind: string): string {

@@ -1,4 +1,6 @@
 import t, { type Test } from 'tap'
+import { deciderConfigSchema } from '../../decider/config.ts'
+import { capacityQuery } from '../../decider/observe/capacity.ts'
 import { createNodeTransport } from '../../lib/http/node-transport.ts'
 import type { InstantResult } from '../../lib/prometheus/answer.ts'
 import { createPrometheusClient } from '../../lib/prometheus/client.ts'
@@ -11,12 +13,7 @@ import { requirePrometheus, startPrometheus } from '../support/prometheus.ts'
 const clock = systemClock
 const JOB = 'ci/gitlab-runner-hadr'
 
-const QUERY = `
-  label_replace(gitlab_runner_hadr_sidecar_available, "hadr_kind", "available", "", "")
-  or label_replace(timestamp(gitlab_runner_hadr_sidecar_available), "hadr_kind", "available_at", "", "")
-  or label_replace(gitlab_runner_hadr_sidecar_runner_info, "hadr_kind", "info", "", "")
-  or label_replace(timestamp(gitlab_runner_hadr_sidecar_runner_info), "hadr_kind", "info_at", "", "")
-  or label_replace(up{job=~"(.*/)?gitlab-runner-hadr"}, "hadr_kind", "up", "", "")`
+const QUERY = capacityQuery(deciderConfigSchema.properties.prometheus.properties.job.default)
 
 const exposition = (pod: string, available: string) => `# TYPE gitlab_runner_hadr_sidecar_available gauge
 gitlab_runner_hadr_sidecar_available{group_id="33",pod_name="${pod}",odd="a\\"},\\n"} ${available}
@@ -73,7 +70,7 @@ t.test('it answers as a real Prometheus with the same targets does', async t => 
     { job: 'other', url: `${other}/metrics` },
   ])
   // Under load a scrape may miss its deadline, which is an interval.
-  const simulated = await until(samples => samples.length === 23)
+  const simulated = await until(samples => samples.length === 28)
 
   const hosts = (list: string[]) => [{ targets: list.map(url => new URL(url).host) }]
   const prometheus = await startPrometheus(t, {
@@ -99,18 +96,20 @@ t.test("a target's series vanish with its first failed scrape, and come back wit
     else response.end(exposition('pod-1', '1'))
   })
   const { client, until } = await startEndpoint(t, () => [{ job: 'gitlab-runner-hadr', url }])
-  t.equal((await until(samples => samples.length > 1)).length, 7)
+  t.equal((await until(samples => samples.length > 2)).length, 8)
   dead = true
-  await until(samples => samples.length === 1)
-  t.match(await client.instant(QUERY), { samples: [{ labels: { hadr_kind: 'up' }, value: 0 }] })
+  await until(samples => samples.length === 2)
+  t.match(await client.instant(QUERY), {
+    samples: [{ labels: { hadr_kind: 'up' }, value: 0 }, { labels: { hadr_kind: 'up_at' } }],
+  })
   dead = false
-  await until(samples => samples.length === 7)
+  await until(samples => samples.length === 8)
 })
 
 t.test('the age of a sample is the time since its scrape', async t => {
   const url = await startServer(t, (_request, response) => response.end(exposition('pod-1', '1')))
   const { client, until } = await startEndpoint(t, () => [{ job: JOB, url }], 1_000)
-  await until(samples => samples.length === 7)
+  await until(samples => samples.length === 8)
   const result = await client.instant(QUERY)
   const [evaluatedAtMs, samples] = result.kind === 'complete' ? [result.evaluatedAtMs, result.samples] : [0, []]
   const seconds = samples.find(({ labels }) => labels['hadr_kind'] === 'available_at')?.value ?? 0
@@ -122,7 +121,7 @@ t.test('a target that is not listed any more is forgotten, and without targets t
   const url = await startServer(t, (_request, response) => response.end(exposition('pod-1', '1')))
   const targets: ScrapeTarget[] = [{ job: JOB, url }]
   const { client, until } = await startEndpoint(t, () => targets)
-  await until(samples => samples.length === 7)
+  await until(samples => samples.length === 8)
   targets.pop()
   await until(samples => samples.length === 0)
   t.match(await client.instant(QUERY), { kind: 'empty' })
