@@ -29,6 +29,8 @@ export interface StageOptions {
   clock: Clock
   random: Random
   log: Log
+  /** Ends waiting for what starts. */
+  signal: AbortSignal
 }
 
 export interface StageCluster {
@@ -140,7 +142,7 @@ async function createCluster(
           targets: () => targets,
           scrapeIntervalMs,
         })
-    await Promise.all(pods.map(pod => untilAvailable(`http://127.0.0.1:${pod.sidecarPort}/healthz`, clock)))
+    await Promise.all(pods.map(pod => untilAvailable(`http://127.0.0.1:${pod.sidecarPort}/healthz`, options)))
     const config = join(home, 'decider.yaml')
     await writeFile(config, deciderConfig(name, gitlab.url, prometheus.url, tokens, options))
     programs.push(
@@ -263,17 +265,18 @@ function startPod(
 }
 
 /** Resolves when a sidecar says that its runner can take jobs. */
-async function untilAvailable(url: string, clock: Clock): Promise<void> {
-  await withDeadline(clock, AVAILABLE_WITHIN_MS, async signal => {
+async function untilAvailable(url: string, { clock, signal }: StageOptions): Promise<void> {
+  const ask = async (deadline: AbortSignal) => {
     for (;;) {
-      const available = await fetch(url, { signal }).then(
+      const available = await fetch(url, { signal: deadline }).then(
         answer => answer.ok,
         () => false,
       )
       if (available) return
-      await clock.sleep(100, signal)
+      await clock.sleep(100, deadline)
     }
-  })
+  }
+  await withDeadline(clock, AVAILABLE_WITHIN_MS, ask, signal)
 }
 
 /** JSON is YAML. */

@@ -43,6 +43,7 @@ t.test(
       clock,
       random: Math.random,
       log: silentLog,
+      signal: new AbortController().signal,
     })
     t.teardown(() => stage.close())
     const { state } = stage.gitlab
