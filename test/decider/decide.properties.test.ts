@@ -5,12 +5,12 @@ import { NO_MEMORY } from '../../decider/memory.ts'
 import type { Memory, Observation, Plan, Step } from '../../decider/model.ts'
 import { digestOf, poolNameOf, viewRunner } from '../../decider/pool.ts'
 import { poolOf } from './cluster-truth.ts'
-import { NAMES, check, decideAll, moves, observe, poolOfThree } from './observations.ts'
+import { type Moves, NAMES, check, decideAll, moves, observe, poolOfThree } from './observations.ts'
 
 const config = poolOfThree('a')
 
 /** Every observation of a sequence with what was remembered before it. */
-function cycles(sequence: Parameters<typeof observe>[0]): { seen: Observation; memory: Memory }[] {
+function cycles(sequence: Moves): { seen: Observation; memory: Memory }[] {
   const observations = observe(sequence, config)
   const { memories } = decideAll(observations, config)
   return observations.map((seen, index) => ({ seen, memory: memories[index] ?? NO_MEMORY }))
@@ -64,7 +64,7 @@ t.test('it never throws, changes nothing that it is given, and decides the same 
       memory = plan.next
     }
   })
-  check(t, property, 60)
+  check(t, property, 40)
   t.end()
 })
 
@@ -76,7 +76,7 @@ t.test('a decision can be replayed from its record: all of it survives JSON', t 
       same(decide(copy.seen, copy.memory, copy.config), decide(cycle.seen, cycle.memory, config))
     }
   })
-  check(t, property, 60)
+  check(t, property, 40)
   t.end()
 })
 
@@ -87,22 +87,23 @@ t.test('the zero of a clock is of no account, neither the monotonic one nor the 
     const moved = decideAll(observe(sequence, config, { monotonicMs, wallMs }), config).plans
     same(moved.map(essence), plain.map(essence))
   })
-  check(t, property, 50)
+  check(t, property, 30)
   t.end()
 })
 
 t.test('the order of the runners is of no account', t => {
   const property = fc.property(moves, fc.array(fc.nat(5), { minLength: 6, maxLength: 6 }), (sequence, keys) => {
-    const shuffled = sequence.map(one => {
+    const shuffled: Moves = sequence.map(([one, times]) => {
       const order = new Map(one.runners.map((runner, index) => [runner, keys[index] ?? 0]))
-      return { ...one, runners: [...one.runners].sort((a, b) => (order.get(a) ?? 0) - (order.get(b) ?? 0)) }
+      const runners = [...one.runners].sort((a, b) => (order.get(a) ?? 0) - (order.get(b) ?? 0))
+      return [{ ...one, runners }, times]
     })
     same(
       decideAll(observe(shuffled, config), config).plans.map(essence),
       decideAll(observe(sequence, config), config).plans.map(essence),
     )
   })
-  check(t, property, 50)
+  check(t, property, 30)
   t.end()
 })
 
@@ -127,7 +128,11 @@ t.test('what is known turning unknown never removes nor fences more', t => {
       seen.own.known ? { ...seen, own: { ...seen.own, available: 0, unknownPods: seen.own.available + 1 } } : seen,
     'contact times': inView(view => ({ runners: view.runners.map(one => ({ ...one, contactedAtMs: undefined })) })),
     'who is online': inView(view => ({ runners: view.runners.map(one => ({ ...one, online: null })) })),
-    'the last publish': seen => ({ ...seen, outcomes: { wakes: seen.outcomes.wakes } }),
+    'whose seq the own file shows': seen => {
+      const { wakes, lastPublishMonotonicMs } = seen.outcomes
+      const outcomes = lastPublishMonotonicMs === undefined ? { wakes } : { wakes, lastPublishMonotonicMs }
+      return { ...seen, outcomes }
+    },
     ...Object.fromEntries(
       NAMES.slice(1).map(name => [`the number of ${name}`, inFile(name, status => ({ ...status, available: null }))]),
     ),
@@ -147,12 +152,15 @@ t.test('what is known turning unknown never removes nor fences more', t => {
         if (clear.state === 'CONFIG_MISMATCH' || (name === OWN_FILE && isNews(seen, memory))) continue
         const before = losers(clear.step)
         removals += before.length
-        const more = losers(decide(blur(seen), memory, config).step).filter(id => !before.includes(id))
+        const blurred = decide(blur(seen), memory, config).step
+        // Who would have yielded and does not, serves on, and may fence the dead.
+        if (clear.step.kind === 'demote' && blurred.kind === 'tend') continue
+        const more = losers(blurred).filter(id => !before.includes(id))
         if (more.length > 0) throw new Error(`${more.join(', ')} would lose the tag`)
       }
     })
     t.test(name, t => {
-      check(t, property, 60)
+      check(t, property, 70)
       t.ok(removals > 0, 'there was something to lose')
       t.end()
     })
@@ -171,7 +179,7 @@ t.test('more own pods never turn a promotion into nothing', t => {
       same(decide({ ...seen, own }, memory, config).step.kind, 'promote')
     }
   })
-  check(t, property, 100)
+  check(t, property, 40)
   t.ok(promotions > 0, `${promotions} promotions`)
   t.end()
 })

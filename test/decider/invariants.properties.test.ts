@@ -185,7 +185,7 @@ t.test('no plan breaks a rule, whatever is observed', t => {
       if (plan.probes.length > 0) reached.add('probe')
     }
   })
-  check(t, property, 300)
+  check(t, property, 200)
   for (const kind of ['emergency', 'last_resort', 'pin', 'demote', 'tend', 'fence', 'probe']) {
     t.ok(reached.has(kind), `the cases reach: ${kind}`)
   }
@@ -200,7 +200,7 @@ t.test('S3: of all who claim, the highest never yields, and no two yield to one 
       const observations = observe(sequence, config)
       return { self, observations, plans: decideAll(observations, config).plans }
     })
-    for (const index of sequence.keys()) {
+    for (const index of sides[0]?.observations.keys() ?? []) {
       const yielding = sides.filter(({ plans, observations }) => {
         const step = plans[index]?.step
         const gitlab = observations[index]?.gitlab
@@ -219,7 +219,7 @@ t.test('S3: of all who claim, the highest never yields, and no two yield to one 
       if (last) throw new Error(`cycle ${index}: they yield in a circle`)
     }
   })
-  check(t, property, 150)
+  check(t, property, 60)
   t.ok(yielded > 0, `${yielded} cases`)
   t.end()
 })

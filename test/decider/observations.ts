@@ -20,10 +20,11 @@ import { poolOf } from './cluster-truth.ts'
 
 export const NAMES = ['a', 'b', 'c'] as const
 
-/** Checks a property and says with which seed; `SEED=n` runs the same cases again. */
-export function check<T>(t: Test, property: fc.IProperty<T>, numRuns: number): void {
+/** Checks a property and says with which seed. `SEED=n` runs the same cases again, `RUNS=n` n times as many. */
+export function check<T>(t: Test, property: fc.IProperty<T>, runs: number): void {
   const given = process.env['SEED']
   const seed = given === undefined ? randomInt(2 ** 31) : Number(given)
+  const numRuns = runs * Number(process.env['RUNS'] ?? 1)
   t.comment(`SEED=${seed}`)
   fc.assert(property, { seed, numRuns })
   t.pass(`${numRuns} cases`)
@@ -148,10 +149,13 @@ export const move: fc.Arbitrary<Move> = fc.record({
   ownSeqAgoMs: often<number | undefined>(0, ago, 6),
 })
 
-/** Some moves last, so that time passes over peers that go on speaking, or stay silent. */
-export const moves = fc
-  .array(fc.tuple(move, often(1, fc.constantFrom(4, 9, 35))), { minLength: 1, maxLength: 14 })
-  .map(lasting => lasting.flatMap(([one, times]) => Array.from({ length: times }, () => one)))
+/** A move and how many cycles it is made again, so that time passes over peers that go on speaking, or stay silent. */
+export type Moves = readonly (readonly [Move, number])[]
+
+export const moves: fc.Arbitrary<Moves> = fc.array(fc.tuple(move, often(1, fc.constantFrom(4, 9, 35))), {
+  minLength: 1,
+  maxLength: 14,
+})
 
 export interface Zeros {
   monotonicMs: number
@@ -160,7 +164,7 @@ export interface Zeros {
 
 /** The observations that a sequence of moves gives to `self`. */
 export function observe(
-  sequence: readonly Move[],
+  sequence: Moves,
   config: PoolConfig,
   zeros: Zeros = { monotonicMs: 5_000_000, wallMs: 1_700_000_000_000 },
 ): Observation[] {
@@ -169,7 +173,8 @@ export function observe(
   const files: Record<string, { reading: FileReading; seq: number; status: PoolStatus }> = Object.fromEntries(
     NAMES.map(name => [name, { reading: { kind: 'absent' as const }, seq: 100, status: firstStatus(name, config) }]),
   )
-  return sequence.map(one => {
+  const cycles = sequence.flatMap(([one, times]) => Array.from({ length: times }, () => one))
+  return cycles.map(one => {
     elapsedMs += one.afterMs
     wallMs += one.afterMs + one.wallJumpMs
     const monotonicMs = zeros.monotonicMs + elapsedMs
