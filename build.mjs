@@ -1,22 +1,25 @@
 // One bundled file per program: a bundle starts faster and takes far less memory than a tree of packages.
+// node build.mjs [FOLDER], by default dist
 import { build } from 'esbuild'
 import { existsSync } from 'node:fs'
 import { chmod, readFile, rm } from 'node:fs/promises'
+import { join } from 'node:path'
 
+const outdir = process.argv[2] ?? 'dist'
 const programs = {
   hadr: 'cli/main.ts',
-  sidecar: 'cli/sidecar.ts',
-  decider: 'cli/decider.ts',
-  demo: 'cli/demo.ts',
+  sidecar: 'cli/sidecar-main.ts',
+  decider: 'cli/decider-main.ts',
+  demo: 'cli/demo-main.ts',
   'simulated-runner': 'simulator/runner/main.ts',
 }
 const present = Object.fromEntries(Object.entries(programs).filter(([, source]) => existsSync(source)))
 const { version } = JSON.parse(await readFile('package.json', 'utf8'))
 
-await rm('dist', { recursive: true, force: true })
+await rm(outdir, { recursive: true, force: true })
 await build({
   entryPoints: present,
-  outdir: 'dist',
+  outdir,
   outExtension: { '.js': '.cjs' },
   bundle: true,
   minify: true,
@@ -28,4 +31,4 @@ await build({
   define: { 'process.env.HADR_VERSION': JSON.stringify(version) },
   logLevel: 'warning',
 })
-if (present.hadr) await chmod('dist/hadr.cjs', 0o755)
+if (present.hadr) await chmod(join(outdir, 'hadr.cjs'), 0o755)

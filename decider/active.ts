@@ -1,4 +1,4 @@
-import { type Choice, type Situation, NOTHING, winnerOver } from './situation.ts'
+import { type Choice, type Situation, NOTHING, silentDecider, winnerOver } from './situation.ts'
 import type { Step } from './model.ts'
 import { type ClusterView, outranks } from './views.ts'
 
@@ -24,10 +24,10 @@ export function chooseActive(situation: Situation, { repairOnly } = { repairOnly
   const addIds = rival ? [] : missingIds(situation)
   const fence = repairOnly ? [] : fences(situation)
   const step: Step = addIds.length > 0 || fence.length > 0 ? { kind: 'tend', addIds, fence } : NOTHING
-  const orphan = views.peers.find(peer => peer.probing || peer.probedAlive)
+  const silent = silentDecider(views)
   return {
-    state: orphan ? 'PEER_DECIDER_DOWN' : 'ACTIVE',
-    explain: explainActive(situation, rival, addIds, orphan),
+    state: silent ? 'PEER_DECIDER_DOWN' : 'ACTIVE',
+    explain: explainActive(situation, rival, addIds, silent),
     step,
   }
 }
@@ -69,15 +69,12 @@ function explainActive(
   { views }: Situation,
   rival: ClusterView | undefined,
   addIds: readonly number[],
-  orphan: ClusterView | undefined,
+  silent: string | undefined,
 ): string {
   const name = views.self.config.name
   if (rival)
     return `Cluster ${name} claims, but ${rival.config.name} has a higher claim and holds; waiting to see whether it lives.`
-  if (orphan) {
-    const answer = orphan.probing ? 'its runners are being asked' : 'its runners answer'
-    return `Cluster ${name} serves. The decider of ${orphan.config.name} is silent; ${answer}.`
-  }
+  if (silent) return `Cluster ${name} serves. ${silent}`
   return addIds.length > 0
     ? `Cluster ${name} serves; ${addIds.length} of its runners lack the main tag.`
     : `Cluster ${name} serves.`

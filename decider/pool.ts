@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { GitLabRunner } from '../lib/gitlab/types.ts'
+import type { PoolRunner } from '../lib/gitlab/types.ts'
 import type { PoolConfig, RunnerView } from './model.ts'
 
 /**
@@ -30,7 +30,7 @@ export function poolNameOf(mainTag: string): string {
  * A runner belongs to the cluster whose tag it carries, and to none when it carries several. Never by description or
  * address: pods of two clusters can share both.
  */
-export function viewRunner(runner: GitLabRunner, contactKnown: boolean, pool: PoolConfig): RunnerView {
+export function viewRunner(runner: PoolRunner, contactKnown: boolean, pool: PoolConfig): RunnerView {
   const clusters = pool.clusters.filter(cluster => runner.tags.includes(cluster.tag))
   const [only] = clusters
   return {

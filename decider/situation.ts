@@ -30,6 +30,14 @@ export function winnerOver(views: Views): ClusterView | undefined {
   return views.peers.find(peer => evidenceFor(peer, views.self.claim))
 }
 
+/** What people must know of a peer whose decider is silent, and that it is one; undefined: all are heard of. */
+export function silentDecider({ peers }: Views): string | undefined {
+  const peer = peers.find(({ probing, probedAlive }) => probing || probedAlive)
+  if (!peer) return undefined
+  const answer = peer.probing ? 'its runners are being asked whether they live' : 'its runners live, so nothing moves'
+  return `The decider of cluster ${peer.config.name} is silent; ${answer}.`
+}
+
 /** The effective cluster with the highest claim; one without a file (hand-tagged) when there is no claim. */
 export function incumbentOf(views: Views): ClusterView | undefined {
   return views.all

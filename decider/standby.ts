@@ -4,12 +4,13 @@ import {
   NOTHING,
   incumbentOf,
   preferenceObstacle,
+  silentDecider,
   validPin,
   winnerOver,
 } from './situation.ts'
 import { isUnknown } from './memory.ts'
 import type { PromotionCause } from './model.ts'
-import { type ClusterView, rankOf } from './views.ts'
+import { rankOf } from './views.ts'
 
 /**
  * Section 3.4 of the protocol: this cluster's file does not say active. Clear leftovers on proof; promote when nobody
@@ -33,8 +34,11 @@ export function chooseStandby(situation: Situation): Choice {
     }
   }
   const wanted = promotion(situation)
-  if (!wanted.cause)
-    return { state: wanted.waiting ? 'WAITING' : restingState(views.peers), explain: wanted.why, step: NOTHING }
+  if (!wanted.cause) {
+    if (wanted.waiting) return { state: 'WAITING', explain: wanted.why, step: NOTHING }
+    const silent = silentDecider(views)
+    return { state: silent ? 'PEER_DECIDER_DOWN' : 'STANDBY', explain: silent ?? wanted.why, step: NOTHING }
+  }
 
   const quarantineMs = quarantineLeftMs(situation)
   if (quarantineMs > 0) {
@@ -164,10 +168,6 @@ function pinTargetGivenUp(
   if (!target || target.dead) return true
   const weakMs = memory.since.pinTargetWeak
   return weakMs !== undefined && memory.observedMs - weakMs >= config.timing.failForMs
-}
-
-function restingState(peers: readonly ClusterView[]): 'STANDBY' | 'PEER_DECIDER_DOWN' {
-  return peers.some(peer => peer.probing || peer.probedAlive) ? 'PEER_DECIDER_DOWN' : 'STANDBY'
 }
 
 function seconds(ms: number): string {

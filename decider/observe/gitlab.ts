@@ -1,4 +1,4 @@
-import { type GitLabClient, type GitLabRunner, type PoolReading, GitLabError } from '../../lib/gitlab/types.ts'
+import { type GitLabClient, type PoolReading, GitLabError } from '../../lib/gitlab/types.ts'
 import type { Clock } from '../../lib/service/clock.ts'
 import { type StatusDocument, readControl, readPoolStatus, readStatusDocument } from '../documents.ts'
 import type { FileReading, GitLabView, PoolConfig } from '../model.ts'
@@ -16,8 +16,7 @@ export interface GitLabReaderDeps {
 }
 
 export type GitLabLook =
-  | { readable: true; view: GitLabView; ownDocument?: StatusDocument; runners: readonly GitLabRunner[] }
-  | { readable: false; why: string }
+  { readable: true; view: GitLabView; ownDocument?: StatusDocument } | { readable: false; why: string }
 
 /**
  * One look at everything that a pool's decision needs from GitLab: all or nothing, since half a look could take a
@@ -63,7 +62,7 @@ export function createGitLabReader(deps: GitLabReaderDeps): GitLabReader {
       files: statuses,
       control: readControl(filesReading.files[pool.clusters.length] ?? null, pool.name),
     }
-    return { readable: true, view, runners, ...(ownDocument ? { ownDocument } : {}) }
+    return { readable: true, view, ...(ownDocument ? { ownDocument } : {}) }
   }
 
   /** REST lists do not tell contact times; runners that are being asked whether they live are read one by one. */

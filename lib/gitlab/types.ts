@@ -30,7 +30,10 @@ export interface RunnerCandidate {
   hasManager?: boolean
 }
 
-/** A file's content on a branch, `null` when the branch or the file does not exist. */
+/**
+ * A file's content on a branch, `null` when the branch or the file does not exist (never when the project cannot be
+ * seen: that is an error). A file that is not text reads as an empty string.
+ */
 export type FileContent = string | null
 
 export interface FileAddress {
@@ -38,12 +41,25 @@ export interface FileAddress {
   path: string
 }
 
-/** One consistent look at everything that a decider's cycle needs. */
+/** A runner as a list shows it: `locked` only where the list tells it. */
+export interface PoolRunner extends Omit<GitLabRunner, 'locked'> {
+  locked?: boolean
+}
+
+/** One consistent look at everything that a decider's cycle needs: whole, or the reading fails. */
 export interface PoolReading {
   /** GitLab's clock (`Date` header) when it answered, milliseconds since 1970; absent if the header was. */
   serverMs?: number
-  /** Every runner that carries at least one of the tags asked for; `contactedAtMs` only where `contactKnown`. */
-  runners: readonly GitLabRunner[]
+  /**
+   * Every group runner that carries at least one of the tags asked for; `contactedAtMs` only where `contactKnown`. Read
+   * over REST they include the runners of ancestor groups, which the list cannot tell apart.
+   */
+  runners: readonly PoolRunner[]
+  /**
+   * False when `tags` holds only those of the tags asked for that a runner carries (REST lists name no tags). It must
+   * then not be written back: that would strip the others. Ask `runner(id)` before a write.
+   */
+  tagsComplete: boolean
   /** False when the lists did not tell contact times (REST lists do not); ask `runner(id)` then. */
   contactKnown: boolean
   /** In the order asked for. */
@@ -88,14 +104,18 @@ export interface GitLabClient {
   groupRunnerTotal(group: number | string, signal?: AbortSignal): Promise<number | undefined>
   /** `GET /runners/:id`. */
   runner(id: number, signal?: AbortSignal): Promise<GitLabRunner>
-  /** One aliased GraphQL query: the runners and, of each, the one manager asked for. A runner that is gone is null. */
+  /**
+   * One aliased GraphQL query: the runners and, of each, the one manager asked for. A runner is null when it is gone or
+   * no longer visible to the token: GraphQL does not tell which.
+   */
   runnersWithManager(
     wanted: readonly { id: number; systemId: string }[],
     signal?: AbortSignal,
   ): Promise<({ runner: GitLabRunner; manager: GitLabManager | null } | null)[]>
   /**
-   * One page of a group's runners as a sidecar searches it. GraphQL: `search` narrows by description on the server,
-   * `systemId` fills `hasManager`. `cursor` from the previous page; `nextCursor` undefined on the last.
+   * One page of a group's runners as a sidecar searches it. GraphQL: the group's own runners, `description` narrows on
+   * the server, `systemId` fills `hasManager`. REST: with those of ancestor groups, not narrowed, `shortSha` and
+   * `hasManager` absent. `cursor` from the previous page; `nextCursor` undefined on the last.
    */
   groupRunnerPage(
     group: number | string,

@@ -1,6 +1,6 @@
 /** One HTTP exchange, as raw as the callers need it. */
 export interface HttpRequest {
-  method: 'GET' | 'POST' | 'PUT' | 'DELETE' | 'HEAD'
+  method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'HEAD'
   /** Absolute http(s) URL. */
   url: string
   headers: Readonly<Record<string, string>>
@@ -21,7 +21,8 @@ export interface HttpResponse {
 
 /**
  * Sends one request. Every HTTP status resolves; only a failed exchange rejects, with a TransportError (or with the
- * signal's reason). Follows no redirects, retries nothing, uses no proxy from the environment, keeps connections alive.
+ * signal's reason). Follows no redirects, uses no proxy from the environment, keeps connections alive. Repeats nothing but
+ * a GET or HEAD whose kept-alive connection proved closed before any answer began, and that once.
  */
 export type HttpTransport = (request: HttpRequest) => Promise<HttpResponse>
 

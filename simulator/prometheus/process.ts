@@ -42,7 +42,8 @@ export async function prometheusVersion(binary = 'prometheus'): Promise<string |
 }
 
 /**
- * Starts a real Prometheus on a free loopback port and resolves when it answers queries. It ends with this process.
+ * Starts a real Prometheus on a free loopback port and resolves when it answers queries; its first scrape follows about
+ * five seconds later (Prometheus gathers targets that long). It ends with this process.
  * Rejects with its last log lines when it cannot start.
  */
 export async function startPrometheusProcess(options: PrometheusProcessOptions): Promise<PrometheusProcess> {
@@ -60,8 +61,6 @@ export async function startPrometheusProcess(options: PrometheusProcessOptions):
       '--web.listen-address=127.0.0.1:0',
       '--web.external-url=http://localhost/',
       '--web.route-prefix=/',
-      // Hidden, and 5 s by default: how long new targets wait for their first scrape.
-      '--scrape.discovery-reload-interval=100ms',
       '--log.level=info',
     ],
     { stdio: ['ignore', 'ignore', 'pipe'] },
@@ -77,11 +76,14 @@ export async function startPrometheusProcess(options: PrometheusProcessOptions):
 
   const ready = new Promise<string>(resolve => {
     let address: string | undefined
+    let serving = false
     createInterface({ input: child.stderr }).on('line', line => {
       lastLines.push(line)
       if (lastLines.length > 10) lastLines.shift()
       address ??= /msg="Listening on" address=(\S+)/.exec(line)?.[1]
-      if (address !== undefined && line.includes('Server is ready')) resolve(`http://${address}`)
+      // The two come in either order.
+      serving ||= line.includes('Server is ready')
+      if (address !== undefined && serving) resolve(`http://${address}`)
     })
   })
   const close = async () => {

@@ -104,6 +104,7 @@ export class FakeGitLab implements GitLabClient {
     return this.call('read', '', (): PoolReading => ({
       serverMs: this.serverNowMs(),
       runners: [...this.runners.values()].filter(({ tags }) => tags.some(tag => wanted.tags.includes(tag))),
+      tagsComplete: true,
       contactKnown: true,
       files: wanted.files.map(({ branch, path }) => this.files.get(`${branch}:${path}`) ?? null),
     }))

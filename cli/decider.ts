@@ -1,0 +1,198 @@
+import { Command, Option } from 'commander'
+import { readFile } from 'node:fs/promises'
+import { hostname } from 'node:os'
+import { Registry } from 'prom-client'
+import { createDecider } from '../decider/app.ts'
+import { type DeciderConfig, readDeciderConfig } from '../decider/config.ts'
+import { createGitLabClient } from '../lib/gitlab/client.ts'
+import type { GitLabClient } from '../lib/gitlab/types.ts'
+import { createAxiosTransport } from '../lib/http/axios-transport.ts'
+import type { HttpTransport } from '../lib/http/transport.ts'
+import { createPrometheusClient } from '../lib/prometheus/client.ts'
+import { registerBuildInfo } from '../lib/service/build-info.ts'
+import { systemClock } from '../lib/service/clock.ts'
+import { formatMistakes } from '../lib/service/config.ts'
+import { EXIT_CONFIG, EXIT_USAGE } from '../lib/service/exit.ts'
+import { parseListenAddress } from '../lib/service/listen-address.ts'
+import { type Log, type LogLevel, LOG_LEVELS, createLog } from '../lib/service/log.ts'
+import { createOpsServer } from '../lib/service/ops-server.ts'
+import { StopStack } from '../lib/service/stop-stack.ts'
+import { createTokenSource } from '../lib/service/token-source.ts'
+import { VERSION } from './version.ts'
+
+/** Kubernetes gives 30 s by default; a write under way and one farewell fit well. */
+const STOP_WITHIN_MS = 20_000
+
+interface DeciderFlags {
+  config: string
+  dryRun: boolean
+  listen?: string
+  logLevel: LogLevel
+}
+
+/** Reads flags and configuration, builds the parts, and runs until a signal. Sets the exit code: 0, or 78 on bad input. */
+export async function runDecider(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<void> {
+  const flags = parse(argv)
+  const text = await readFile(flags.config, 'utf8').catch((error: unknown) => {
+    fail(`${flags.config}: cannot be read (${error instanceof Error ? error.message : String(error)})`)
+  })
+  if (text === undefined) return
+  const result = readDeciderConfig(text)
+  if (!result.ok) {
+    fail(formatMistakes(result.mistakes, flags.config))
+    return
+  }
+  const { config } = result
+  const envToken = env['HADR_GITLAB_TOKEN']
+  if (config.gitlab.tokenFile === undefined && !envToken) {
+    fail(`${flags.config}: gitlab.tokenFile is required (or HADR_GITLAB_TOKEN): the decider reads and writes runners`)
+    return
+  }
+  const listen = parseListenAddress(flags.listen ?? config.listen)
+  if (!listen) {
+    fail('--listen must be an address and a port, such as 0.0.0.0:8080 or :8080')
+    return
+  }
+  await serve(config, flags, listen, envToken)
+}
+
+async function serve(
+  config: DeciderConfig,
+  flags: DeciderFlags,
+  listen: NonNullable<ReturnType<typeof parseListenAddress>>,
+  envToken: string | undefined,
+): Promise<void> {
+  const log = createLog('decider', flags.logLevel)
+  const clock = systemClock
+  const random = Math.random
+  const registry = new Registry()
+  registerBuildInfo(registry, 'decider', VERSION)
+  const stack = new StopStack({ clock, log })
+
+  let count: (outcome: string) => void = () => undefined
+  const clientFor = async (token: { file?: string; value?: string }): Promise<GitLabClient> => {
+    const ca = await readCa(config.gitlab.caFile)
+    const source = createTokenSource({ ...token, log })
+    return createGitLabClient({
+      url: config.gitlab.url,
+      transport: createAxiosTransport(ca),
+      token: () => source.token(),
+      clock,
+      random,
+      log,
+      userAgent: `gitlab-runner-hadr-decider/${VERSION}`,
+      onRequest: (_endpoint, outcome) => count(outcome),
+    })
+  }
+  const { tokenFile, projectTokenFile } = config.gitlab
+  const runners = await clientFor({
+    ...(tokenFile === undefined ? {} : { file: tokenFile }),
+    ...(envToken === undefined ? {} : { value: envToken }),
+  })
+  const project = projectTokenFile === undefined ? runners : await clientFor({ file: projectTokenFile })
+  const prometheus = createPrometheusClient({
+    url: config.prometheus.url,
+    transport: await prometheusTransport(config.prometheus, log),
+    clock,
+  })
+
+  const decider = createDecider({
+    config,
+    runners,
+    project,
+    prometheus,
+    identity: { id: hostname(), version: VERSION },
+    dryRun: flags.dryRun,
+    registry,
+    clock,
+    random,
+    log,
+  })
+  count = outcome => decider.metrics.countRequest(outcome)
+
+  const ops = createOpsServer({
+    listen,
+    registry,
+    ready: () => decider.ready(),
+    routes: {
+      '/livez': () => {
+        const verdict = decider.alive()
+        return verdict === true ? { status: 200, body: 'ok\n' } : { status: 503, body: `${verdict}\n` }
+      },
+      '/status': () => ({
+        status: 200,
+        body: `${JSON.stringify(decider.status(), null, 2)}\n`,
+        contentType: 'application/json; charset=utf-8',
+      }),
+    },
+    portTaken: 'fail',
+    clock,
+    random,
+    log,
+  })
+  await ops.start()
+  stack.add('ops server', () => ops.stop())
+  log.info({ cluster: config.cluster, profile: config.profile, dryRun: flags.dryRun }, 'the decider starts')
+  decider.start()
+  stack.add('decider', () => decider.stop())
+
+  await untilSignal(log)
+  await stack.drain({ withinMs: STOP_WITHIN_MS })
+  process.exit(0)
+}
+
+function parse(argv: readonly string[]): DeciderFlags {
+  return new Command('hadr decider')
+    .description(
+      'Asks Prometheus, shares this cluster’s status through GitLab, and moves the main tag to the stronger cluster.',
+    )
+    .addOption(new Option('--config <file>', 'configuration file (YAML)').env('HADR_CONFIG').makeOptionMandatory())
+    .addOption(new Option('--dry-run', 'decide and tell, but write nothing').env('HADR_DRY_RUN').default(false))
+    .addOption(new Option('--listen <address>', 'instead of the configuration’s listen').env('HADR_LISTEN'))
+    .addOption(
+      new Option('--log-level <level>', 'least important lines to log')
+        .env('HADR_LOG_LEVEL')
+        .choices(LOG_LEVELS)
+        .default('info'),
+    )
+    .version(VERSION)
+    .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : EXIT_USAGE))
+    .parse([...argv], { from: 'user' })
+    .opts<DeciderFlags>()
+}
+
+/** Adds the bearer token to each request, read anew, so that a rotated one is used without a restart. */
+async function prometheusTransport(
+  { tokenFile, caFile }: DeciderConfig['prometheus'],
+  log: Log,
+): Promise<HttpTransport> {
+  const transport = createAxiosTransport(await readCa(caFile))
+  if (tokenFile === undefined) return transport
+  const source = createTokenSource({ file: tokenFile, log })
+  return async request => {
+    const token = await source.token()
+    const headers = token === undefined ? request.headers : { ...request.headers, authorization: `Bearer ${token}` }
+    return transport({ ...request, headers })
+  }
+}
+
+async function readCa(file: string | undefined): Promise<{ ca?: string }> {
+  return file === undefined ? {} : { ca: await readFile(file, 'utf8') }
+}
+
+function fail(message: string): undefined {
+  process.stderr.write(`${message}\n`)
+  process.exitCode = EXIT_CONFIG
+  return undefined
+}
+
+function untilSignal(log: Log): Promise<void> {
+  return new Promise(resolve => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+      process.once(signal, () => {
+        log.info({ signal }, 'stopping')
+        resolve()
+      })
+    }
+  })
+}

@@ -1,0 +1,187 @@
+import { type Mistake, createConfigReader } from '../lib/service/config.ts'
+import type { ConfigOf } from '../lib/service/config-type.ts'
+import type { PoolConfig } from './model.ts'
+import { digestOf, poolNameOf } from './pool.ts'
+import { PROFILES, timingOf } from './timing.ts'
+
+const tag = {
+  type: 'string',
+  pattern: '^[^,]{1,255}$',
+  description: 'a GitLab tag: 1 to 255 characters, no comma',
+} as const
+const name = {
+  type: 'string',
+  pattern: '^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$',
+  description: 'lower-case letters, digits and hyphens, at most 40',
+} as const
+const file = { type: 'string', minLength: 1, description: 'a path' } as const
+
+/** The decider's configuration file: defaults, validation and documentation in one place. */
+export const deciderConfigSchema = {
+  type: 'object',
+  additionalProperties: false,
+  required: ['cluster', 'gitlab', 'prometheus', 'pools'],
+  properties: {
+    cluster: { ...name, description: 'the cluster this decider runs in; the same name in every pool' },
+    gitlab: {
+      type: 'object',
+      additionalProperties: false,
+      required: ['url', 'group', 'project'],
+      properties: {
+        url: { type: 'string', format: 'http-url', description: 'the GitLab, or its /api/v4' },
+        group: { type: 'integer', minimum: 1, description: 'id of the group that owns the runners' },
+        project: { type: 'integer', minimum: 1, description: 'id of the HADR project' },
+        tokenFile: { ...file, description: 'token with read_api and manage_runner as Owner of the group' },
+        projectTokenFile: { ...file, description: 'a second token for the HADR project alone' },
+        caFile: { ...file, description: 'PEM certificates to trust besides the system’s' },
+      },
+    },
+    prometheus: {
+      type: 'object',
+      additionalProperties: false,
+      required: ['url'],
+      properties: {
+        url: { type: 'string', format: 'http-url', description: 'Prometheus, or what speaks its API' },
+        job: {
+          type: 'string',
+          minLength: 1,
+          default: '(.*/)?gitlab-runner-hadr',
+          description: 'regular expression of the job label under which the sidecars are scraped',
+        },
+        tokenFile: { ...file, description: 'bearer token' },
+        caFile: { ...file, description: 'PEM certificates to trust besides the system’s' },
+      },
+    },
+    listen: {
+      type: 'string',
+      format: 'listen-address',
+      default: ':8080',
+      description: 'where /metrics, /livez, /readyz and /status are served',
+    },
+    profile: {
+      enum: PROFILES,
+      default: 'balanced',
+      description: 'how fast a dead cluster is noticed, at what cost in GitLab calls',
+    },
+    timeScale: {
+      type: 'number',
+      minimum: 0.01,
+      maximum: 1,
+      default: 1,
+      description: 'multiplies every duration; below 1 only for demonstrations and tests',
+    },
+    pools: {
+      type: 'array',
+      minItems: 1,
+      maxItems: 100,
+      items: {
+        type: 'object',
+        additionalProperties: false,
+        required: ['mainTag', 'clusters'],
+        properties: {
+          mainTag: { ...tag, description: 'the tag that .gitlab-ci.yml names' },
+          name: { ...name, description: 'default: made from the main tag' },
+          strength: {
+            enum: ['count', 'health'],
+            default: 'count',
+            description: 'count: available pods; health: percent of the desired pods, for autoscaled fleets',
+          },
+          margin: {
+            type: 'integer',
+            minimum: 1,
+            default: 1,
+            description: 'how much stronger another cluster must be, at least; 20 % more counts when that is larger',
+          },
+          clusters: {
+            type: 'array',
+            minItems: 2,
+            maxItems: 50,
+            items: {
+              type: 'object',
+              additionalProperties: false,
+              required: ['name', 'tag'],
+              properties: {
+                name,
+                tag: { ...tag, description: 'the tag that this cluster’s runners always keep' },
+                priority: { type: 'integer', default: 0, description: 'ranks equals; higher first' },
+                weight: { type: 'number', exclusiveMinimum: 0, default: 1, description: 'multiplies the strength' },
+              },
+            },
+          },
+        },
+      },
+    },
+  },
+} as const
+
+export type DeciderConfig = ConfigOf<typeof deciderConfigSchema>
+
+/** A preference move needs this much more than the incumbent has, when that is more than the margin. */
+const MARGIN_RATIO = 0.2
+
+/** Reads the configuration file; all mistakes at once. */
+export const readDeciderConfig = createConfigReader(deciderConfigSchema, config => mistakesBetweenFields(config))
+
+/** The pools as the protocol needs them. */
+export function poolsOf(config: DeciderConfig): PoolConfig[] {
+  const timing = timingOf(config.profile, config.timeScale)
+  return config.pools.map(pool => ({
+    name: pool.name ?? poolNameOf(pool.mainTag),
+    mainTag: pool.mainTag,
+    self: config.cluster,
+    clusters: pool.clusters,
+    strength: pool.strength,
+    margin: pool.margin,
+    marginRatio: MARGIN_RATIO,
+    timing,
+    digest: digestOf(pool),
+  }))
+}
+
+function mistakesBetweenFields({ cluster, pools }: DeciderConfig): Mistake[] {
+  const mistakes: Mistake[] = []
+  const names = pools.map(pool => pool.name ?? poolNameOf(pool.mainTag))
+  const mainTags = pools.map(pool => pool.mainTag)
+  for (const [index, pool] of pools.entries()) {
+    const at = `pools[${index}]`
+    const poolName = names[index] ?? ''
+    if (poolName === '') {
+      mistakes.push({ path: `${at}.name`, rule: 'is required, since the main tag gives no name in [a-z0-9-]' })
+    } else if (names.indexOf(poolName) !== index) {
+      mistakes.push({ path: `${at}.name`, rule: `must differ from the name of pools[${names.indexOf(poolName)}]` })
+    }
+    if (mainTags.indexOf(pool.mainTag) !== index) {
+      const first = mainTags.indexOf(pool.mainTag)
+      mistakes.push({ path: `${at}.mainTag`, rule: `must be unique; pools[${first}] has it too` })
+    }
+    if (!pool.clusters.some(({ name }) => name === cluster)) {
+      mistakes.push({ path: `${at}.clusters`, rule: `must contain this decider’s own cluster, ${cluster}` })
+    }
+    mistakes.push(...clusterMistakes(pool, at, mainTags))
+  }
+  return mistakes
+}
+
+function clusterMistakes(pool: DeciderConfig['pools'][number], at: string, mainTags: readonly string[]): Mistake[] {
+  const mistakes: Mistake[] = []
+  for (const [index, { name: clusterName, tag: clusterTag }] of pool.clusters.entries()) {
+    const path = `${at}.clusters[${index}]`
+    const sameName = pool.clusters.findIndex(other => other.name === clusterName)
+    const sameTag = pool.clusters.findIndex(other => other.tag === clusterTag)
+    if (sameName !== index)
+      mistakes.push({ path: `${path}.name`, rule: `must be unique; clusters[${sameName}] has it` })
+    if (sameTag !== index) {
+      mistakes.push({
+        path: `${path}.tag`,
+        rule: `must be unique, or runners belong to two clusters; clusters[${sameTag}] has it`,
+      })
+    }
+    if (mainTags.includes(clusterTag)) {
+      mistakes.push({
+        path: `${path}.tag`,
+        rule: 'must not be a main tag: a cluster’s runners always keep their cluster tag',
+      })
+    }
+  }
+  return mistakes
+}
