@@ -126,7 +126,12 @@ function viewPeer(cluster: ClusterConfig, memory: Memory, seen: Observation, con
   const probing = peer.probe?.phase === 'pending'
   const probedAlive = peer.probe?.phase === 'alive'
   const live = silence <= timing.deadAfterMs || probing || probedAlive
-  const proven = peer.confirmed && status.digest === config.digest && ageMs(seen, peer) <= proofMaxAgeMs(timing)
+  // Proof is what this very read shows; a file that is gone from it proves nothing, however young the last one was.
+  const proven =
+    file?.kind === 'read' &&
+    peer.confirmed &&
+    status.digest === config.digest &&
+    ageMs(seen, peer) <= proofMaxAgeMs(timing)
   const score = live ? settled(peerScore(cluster, status, probedAlive, config), cluster.name, memory, seen) : 0
   return {
     ...base,

@@ -41,6 +41,7 @@ t.test('yielding', t => {
       ['the winner has nothing any more', world => onLook(world, 3, () => world.says('b', { available: 0 }))],
       ['the winner’s claim sank below ours', world => onLook(world, 3, () => world.says('b', { epoch: 2 }))],
       ['the winner’s configuration changed', world => onLook(world, 3, () => world.says('b', { digest: 'another' }))],
+      ['the winner’s file is gone', world => onLook(world, 3, () => world.gitlab.files.delete(branchOf('b')))],
       ['the winner’s file broke', world => onLook(world, 3, () => world.gitlab.files.set(branchOf('b'), '{'))],
       [
         'the look fails',
