@@ -143,8 +143,8 @@ t.test('what is known turning unknown never removes nor fences more', t => {
       ]),
     ),
   }
+  let removals = 0
   for (const [name, blur] of Object.entries(blurs)) {
-    let removals = 0
     const property = fc.property(moves, sequence => {
       for (const { seen, memory } of cycles(sequence)) {
         const clear = decide(seen, memory, config)
@@ -160,11 +160,11 @@ t.test('what is known turning unknown never removes nor fences more', t => {
       }
     })
     t.test(name, t => {
-      check(t, property, 70)
-      t.ok(removals > 0, 'there was something to lose')
+      check(t, property, 30)
       t.end()
     })
   }
+  t.ok(removals > 0, `${removals} removals and fences`)
   t.end()
 })
 
