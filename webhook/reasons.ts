@@ -11,7 +11,7 @@ export const SKIP_REASONS = {
   ciJobPod: 'the pod runs a CI job',
   pausePod: 'the pod only keeps room for CI jobs',
   notRestarted: "the pod's restartPolicy is not Always",
-  hostNetwork: 'the pod is on the network of its host, and the port of a sidecar would be one of the host',
+  hostNetwork: 'the pod is on the network of its host, where its ports would be ports of the host',
   notRunner: 'the pod has none of the labels of a GitLab runner',
   containerNameTaken: 'another container is named gitlab-runner-hadr',
   volumeNameTaken: 'another volume has a name that the sidecar needs',
