@@ -61,7 +61,7 @@ export function inject(pod: unknown, options: InjectOptions): Injection {
 }
 
 /** By name and by what it runs: the API server and other webhooks fill in and change the rest. */
-export function isSidecar(container: JsonObject): boolean {
+function isSidecar(container: JsonObject): boolean {
   return (
     container['name'] === CONTAINER_NAME &&
     textsField(container, 'args')[0] === 'sidecar' &&
@@ -69,7 +69,12 @@ export function isSidecar(container: JsonObject): boolean {
   )
 }
 
-function findSidecar({ containers, initContainers = [], allContainers }: PodShape): JsonObject | 'taken' | undefined {
+/** The sidecar that is there; `taken` when something else has its name. */
+export function findSidecar({
+  containers,
+  initContainers = [],
+  allContainers,
+}: PodShape): JsonObject | 'taken' | undefined {
   const named = allContainers.filter(({ name }) => name === CONTAINER_NAME)
   const ours =
     containers.find(isSidecar) ??

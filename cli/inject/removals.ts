@@ -1,4 +1,4 @@
-import { isSidecar } from '../../webhook/inject.ts'
+import { findSidecar } from '../../webhook/inject.ts'
 import { field, objectsField, textField, type JsonObject } from '../../webhook/json.ts'
 import {
   CONTAINER_NAME,
@@ -8,6 +8,7 @@ import {
   TOKEN_VOLUME,
 } from '../../webhook/names.ts'
 import { readRecord, type Added } from '../../webhook/record.ts'
+import { shapeOf } from '../../webhook/shape.ts'
 import type { Path } from './text-edits.ts'
 
 /**
@@ -16,17 +17,25 @@ import type { Path } from './text-edits.ts'
  * and a list only when it is empty then and was absent before.
  */
 export function removalsFrom(pod: JsonObject): Path[] {
+  const shape = shapeOf(pod)
+  const sidecar = shape === undefined ? 'taken' : findSidecar(shape)
+  if (sidecar === 'taken') return []
   const annotations = field(field(pod, 'metadata'), 'annotations')
+  if (sidecar === undefined && field(annotations, INJECTED_ANNOTATION) === undefined) return []
   const record = readRecord(annotations)
   const spec = field(pod, 'spec')
   const kinds = ['containers', 'initContainers'] as const
-  const sidecars = kinds.map(kind => indexesOf(spec, kind, isSidecar))
-  if (sidecars.every(indexes => indexes.length === 0) && field(annotations, INJECTED_ANNOTATION) === undefined)
-    return []
   const volumes = indexesOf(spec, 'volumes', ({ name }) => name === TOKEN_VOLUME || name === NO_TOKEN_VOLUME)
   const removals = [
     ...variablesOf(spec, record),
-    ...kinds.flatMap((kind, index) => listRemovals(spec, ['spec', kind], sidecars[index] ?? [], record)),
+    ...kinds.flatMap(kind =>
+      listRemovals(
+        spec,
+        ['spec', kind],
+        indexesOf(spec, kind, container => container === sidecar),
+        record,
+      ),
+    ),
     ...listRemovals(spec, ['spec', 'volumes'], volumes, record),
   ]
   const ours = [INJECTED_ANNOTATION, ...(record.includes('default-container') ? [DEFAULT_CONTAINER_ANNOTATION] : [])]

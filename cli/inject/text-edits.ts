@@ -97,18 +97,16 @@ function appendTo(
   block: (column: number) => string[],
 ): TextEdit {
   const items = parent.items as readonly (Node | Pair)[]
-  const [head] = items
   const last = items.at(-1)
   if (parent.flow === true) {
     const [start] = rangeOf(parent)
     const at = last === undefined ? start + 1 : endOf(last)
     return { start: at, end: at, text: last === undefined ? flow : `, ${flow}` }
   }
-  if (head === undefined || last === undefined) throw new UneditableError('has an empty block')
-  const first = startOf(head)
-  const lineStart = text.lastIndexOf('\n', first - 1) + 1
-  const column = isSeq(parent) ? text.lastIndexOf('-', first - 1) - lineStart : first - lineStart
-  if (column < 0 || text.slice(lineStart, lineStart + column).includes('\t')) {
+  if (last === undefined) throw new UneditableError('has an empty block')
+  const [start] = rangeOf(parent)
+  const column = start - (text.lastIndexOf('\n', start - 1) + 1)
+  if (text.slice(start - column, start).includes('\t')) {
     throw new UneditableError('has a block whose column is not clear')
   }
   const end = lineEnd(text, endOf(last))
