@@ -8,6 +8,8 @@ import { clone, metadataOf, type KubeObject } from './values.ts'
 const BOOKMARK_EVERY_MS = 60_000
 /** The last bookmark comes this long before the end of the watch. */
 const LAST_BOOKMARK_MS = 1500
+/** A shorter watch ends without that bookmark. */
+const MIN_FOR_BOOKMARK_MS = 5000
 /** Without `timeoutSeconds` the server ends a watch after one to two times this. */
 const DEFAULT_TIMEOUT_MS = 30 * 60_000
 
@@ -99,7 +101,9 @@ async function* stream(context: Context, watch: Watch): AsyncGenerator<string> {
     }
     again()
     stops.push(() => cancel())
-    stops.push(clock.after(Math.max(0, watch.timeoutMs - LAST_BOOKMARK_MS), bookmark))
+    if (watch.timeoutMs > MIN_FOR_BOOKMARK_MS) {
+      stops.push(clock.after(watch.timeoutMs - LAST_BOOKMARK_MS, bookmark))
+    }
   }
   stops.push(clock.after(watch.timeoutMs, () => queue.end()))
   const onClose = () => queue.end()

@@ -33,6 +33,9 @@ const NOT_COMPARED: Readonly<Record<string, string>> = {
     'a run of kubectl, not an exchange',
 }
 const CALLS = /^webhookconfiguration: calling a webhook whose caBundle/
+/** Lists of whole pods of a Deployment: the names are compared, the pods are in the admission recordings. */
+const NAMES_ONLY =
+  'list: resourceVersionMatch=Exact at a version that etcd has compacted, still served from the watch cache'
 const reasonOf = (row: Row): string | undefined => {
   const type = row.request?.contentType
   if (CALLS.test(title(row))) return 'no request was recorded; compared in kubernetes-answers.test.ts'
@@ -75,12 +78,27 @@ function prepare({ state }: KubernetesCore): void {
 }
 
 /** What happened beside the recorded requests, before the row of that title. */
-function between(core: KubernetesCore, row: Row): void {
+async function between(core: KubernetesCore, row: Row): Promise<void> {
   const { state } = core
   switch (title(row)) {
     case 'lease: server-side apply creates':
       state.put('leases', { metadata: { name: 'by-apply', namespace: 'objects' }, spec: { holderIdentity: 'x' } })
       break
+    case 'lease: merge patch with the current resourceVersion: 200':
+      // The row before kept only one member of the answer, so its version is not known from there.
+      versions.learn('1578', versionsIn(state.get('leases', 'objects', 'hadr-decider'))[0] ?? '')
+      break
+    case 'webhookconfiguration: own: certs write caBundle into both by JSON patch': {
+      const webhook = (name: string) => ({
+        name,
+        clientConfig: { service: { name: 'w', namespace: 'gitlab-runner-hadr' } },
+        sideEffects: 'None',
+        admissionReviewVersions: ['v1'],
+      })
+      const webhooks = [webhook('inject.gitlab-runner-hadr.io'), webhook('second.gitlab-runner-hadr.io')]
+      state.put('webhookConfigurations', { metadata: { name: 'hadr-own' }, webhooks })
+      break
+    }
     case 'scale: get':
       state.put('deployments', {
         metadata: { name: 'gl-gitlab-runner', namespace: 'objects' },
@@ -99,15 +117,23 @@ function between(core: KubernetesCore, row: Row): void {
       })
       break
     case 'list: labelSelector and limit': {
-      const pod = (name: string, labels: Body) => ({
-        metadata: { name, namespace: 'objects', labels },
-        spec: { containers: [{ name: 'c', image: 'registry.example.com/app:1' }] },
-        status: { phase: 'Pending' },
-      })
-      for (const suffix of ['6cprm', 'l8nxd']) state.put('pods', pod(`gl-gitlab-runner-5b9c5c4cbf-${suffix}`, {}))
+      const create = (name: string, labels: Body) =>
+        core.handle({
+          method: 'POST',
+          path: '/api/v1/namespaces/objects/pods',
+          headers: {},
+          body: JSON.stringify({
+            metadata: { name, labels },
+            spec: {
+              containers: [{ name: 'c', image: 'registry.example.com/app:1' }],
+              automountServiceAccountToken: false,
+            },
+          }),
+        })
+      for (const suffix of ['6cprm', 'l8nxd']) await create(`gl-gitlab-runner-5b9c5c4cbf-${suffix}`, {})
       for (let number = 0; number < 7; number++) {
         const parity = number % 2 === 0 ? 'even' : 'odd'
-        state.put('pods', pod(`list-${number}`, { l: 'yes', 'manager.runner.gitlab.com/id-short': parity }))
+        await create(`list-${number}`, { l: 'yes', 'manager.runner.gitlab.com/id-short': parity })
       }
       break
     }
@@ -149,7 +175,7 @@ function bodyOf({ request }: Row): string {
   const body = request?.body
   const size = typeof body === 'string' ? /^\(a body of (\d+) characters/.exec(body)?.[1] : undefined
   if (size !== undefined) {
-    const data = 'A'.repeat(Math.floor((Number(size) - 100) / 4) * 4)
+    const data = 'A'.repeat(Math.floor((Number(size) - 43) / 4) * 4)
     return JSON.stringify({ metadata: { name: 'bad' }, data: { a: data } }).padEnd(Number(size))
   }
   return body === undefined ? '' : typeof body === 'string' ? body : JSON.stringify(body)
@@ -183,15 +209,12 @@ async function send(core: KubernetesCore, row: Row) {
 function partLike(recorded: unknown, ours: unknown): unknown {
   if (!isBody(recorded) || !isBody(ours) || 'metadata' in recorded) {
     if (!isBody(recorded) || !isBody(ours) || !Array.isArray(recorded['items'])) return ours
-    const items = ours['items'] as Body[]
-    return recorded['items'].some(isBody)
-      ? ours
-      : { ...ours, items: items.map(item => (item['metadata'] as Body)['name']) }
+    return recorded['items'].some(isBody) ? ours : { ...ours, items: itemNames(ours) }
   }
   const metadata = isBody(ours['metadata']) ? ours['metadata'] : {}
   return Object.fromEntries(
     Object.entries(recorded).map(([name, value]) => {
-      if (name.endsWith(' as returned')) return [name, (ours['spec'] as Body)['renewTime']]
+      if (name.endsWith(' as returned')) return [name, (ours['spec'] as Body)['renewTime'] ?? '(absent)']
       if (name === 'accepted') return [name, ours['webhooks']]
       return [name, ours[name] ?? metadata[name] ?? value]
     }),
@@ -203,7 +226,7 @@ void t.test('every recorded exchange about objects is answered with the same sta
   t.teardown(() => core.close())
   prepare(core)
   for (const row of rows) {
-    between(core, row)
+    await between(core, row)
     const reason = reasonOf(row)
     if (reason !== undefined) {
       t.comment(`not compared: ${title(row)}: ${reason}`)
@@ -221,6 +244,10 @@ void t.test('every recorded exchange about objects is answered with the same sta
       }
       const answer = await send(core, row)
       t.equal(answer.status, response.status)
+      if (title(row) === NAMES_ONLY) {
+        t.same(itemNames(answer.body), itemNames(response.body))
+        return
+      }
       const ours = partLike(response.body, answer.body)
       learnNames(response.body, ours)
       t.same(comparable(ours), comparable(response.body))
@@ -238,6 +265,11 @@ void t.test('every recorded exchange about objects is answered with the same sta
     })
   }
 })
+
+function itemNames(list: unknown): unknown[] {
+  const items = isBody(list) ? (list['items'] as Body[]) : []
+  return items.map(item => (item['metadata'] as Body)['name'])
+}
 
 /** Generated names. */
 function learnNames(recorded: unknown, ours: unknown): void {

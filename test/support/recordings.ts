@@ -90,6 +90,7 @@ function comparableText(text: string): string {
   return text
     .replace(/(Invalid value: )"\{.*\}"(: )/s, '$1"<object>"$2')
     .replace(/\((\d+)\)/g, '(<version>)')
+    .replace(/too old resource version: \d{3,}/, 'too old resource version: <version>')
     .replace(/current: \d+/, 'current: <version>')
     .replace(/hadr-decider-[a-z0-9]{5}\b/g, 'hadr-decider-<suffix>')
     .replace(/kube-api-access-[a-z0-9]{5}\b/g, 'kube-api-access-<suffix>')
