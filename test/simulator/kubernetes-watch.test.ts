@@ -124,6 +124,7 @@ async function follow(core: KubernetesCore, clock: ManualClock, answer: Answer, 
   const seen: Event[] = []
   const startedMs = clock.monotonicMs()
   let ended = false
+  const isEnded = () => ended
   const reading = (async (events: AsyncIterable<string>) => {
     for await (const line of events) {
       seen.push({ atMs: clock.monotonicMs() - startedMs, ...(JSON.parse(line) as { type: string; object: Body }) })
@@ -132,7 +133,7 @@ async function follow(core: KubernetesCore, clock: ManualClock, answer: Answer, 
   })(answer.events)
   await clock.advance(100)
   await during(core, row)
-  for (let second = 0; second < 60 && !ended; second++) await clock.advance(1000)
+  for (let second = 0; second < 60 && !isEnded(); second++) await clock.advance(1000)
   await reading
   return seen
 }

@@ -4,7 +4,7 @@ import { randomUid, type Context } from '../context.ts'
 import { kindOf } from '../kinds/index.ts'
 import { DecodeError } from '../kinds/kind.ts'
 import { applyJsonPatch, PatchError } from '../patch.ts'
-import { apiVersionOf, RESOURCES, type Route } from '../resources.ts'
+import { RESOURCES, type Route } from '../resources.ts'
 import {
   asNumber,
   asRecord,
@@ -60,7 +60,7 @@ export async function admitPod(
   const hooks = hooksOf(context)
   try {
     await rounds(context, passage, hooks)
-    return passage.pod
+    return stillAPod(passage)
   } finally {
     context.audits.push({
       username: creation.account.user.username,
@@ -129,10 +129,7 @@ async function invoke(context: Context, passage: Passage, hook: Hook): Promise<'
     return 'skipped'
   }
   const place = `round_${passage.round}_index_${hook.index}`
-  const note = (mutated: boolean) => {
-    const key = `mutation.webhook.admission.k8s.io/${place}`
-    passage.audit[key] = JSON.stringify({ configuration, webhook: name, mutated })
-  }
+  let mutated = false
   try {
     const apiVersion = reviewVersion(webhook)
     const review = { kind: 'AdmissionReview', apiVersion, request }
@@ -141,7 +138,6 @@ async function invoke(context: Context, passage: Passage, hook: Hook): Promise<'
     record(passage, name, answer)
     if (!answer.allowed) throw denied(name, answer)
     const operations = answer.patch === '' ? [] : readPatch(answer)
-    note(operations.length > 0)
     if (operations.length === 0) return 'same'
     const patched = apply(passage, operations)
     passage.audit[`patch.webhook.admission.k8s.io/${place}`] = JSON.stringify({
@@ -151,18 +147,28 @@ async function invoke(context: Context, passage: Passage, hook: Hook): Promise<'
       patchType: answer.patchType,
     })
     passage.pod = patched
+    mutated = true
     return 'mutated'
   } catch (error) {
     if (!(error instanceof CallFailed)) throw error
-    note(false)
     if (!lenient) throw refusals.internal(`failed calling webhook "${name}": ${error.message}`)
-    passage.audit[`failed-open.mutation.webhook.admission.k8s.io/${place}`] = JSON.stringify({
-      configuration,
-      webhook: name,
-    })
+    passage.audit[`failed-open.mutation.webhook.admission.k8s.io/${place}`] = name
     context.log.warn({ webhook: name, err: error }, 'failed to call a webhook, the pod is admitted unchanged')
     return 'skipped'
+  } finally {
+    const key = `mutation.webhook.admission.k8s.io/${place}`
+    passage.audit[key] = JSON.stringify({ configuration, webhook: name, mutated })
   }
+}
+
+/** What is noticed only after all webhooks. */
+function stillAPod({ pod, creation }: Passage): KubeObject {
+  if (pod['kind'] !== 'Pod') {
+    const why = `converting (v1.${asString(pod['kind']) ?? ''}) to (core.Pod): unknown conversion`
+    throw refuse({ message: why, code: 500 })
+  }
+  if (metadataOf(pod)['namespace'] !== creation.route.namespace) throw refusals.otherNamespace()
+  return pod
 }
 
 /** JSON as Go writes it: `<`, `>`, `&` and two line separators escaped, a newline at the end. */
@@ -232,14 +238,10 @@ function denied(webhook: string, { status }: ReviewAnswer): Error {
 }
 
 /** The pod with the patch, decoded again; what cannot be done is an internal error whatever the failure policy says. */
-function apply({ pod, creation }: Passage, operations: readonly unknown[]): KubeObject {
+function apply({ pod }: Passage, operations: readonly unknown[]): KubeObject {
   let patched: KubeObject
   try {
     patched = asRecord(applyJsonPatch(pod, operations)) ?? {}
-    if (patched['kind'] !== 'Pod') {
-      const why = `converting (v1.${asString(patched['kind']) ?? ''}) to (core.Pod): unknown conversion`
-      throw refuse({ message: why, code: 500 })
-    }
     const metadata = metadataOf(patched)
     for (const member of ['labels', 'annotations']) {
       const values = asRecord(metadata[member])
@@ -249,7 +251,5 @@ function apply({ pod, creation }: Passage, operations: readonly unknown[]): Kube
   } catch (error) {
     throw error instanceof PatchError || error instanceof DecodeError ? refusals.internal(error.message) : error
   }
-  patched['apiVersion'] = apiVersionOf(RESOURCES.pods)
-  if (metadataOf(patched)['namespace'] !== creation.route.namespace) throw refusals.otherNamespace()
   return patched
 }
