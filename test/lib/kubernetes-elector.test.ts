@@ -16,8 +16,8 @@ import { open, startApi } from '../support/kubernetes.ts'
 import { createManualClock, type ManualClock } from '../support/manual-clock.ts'
 import { createRandom } from '../support/random.ts'
 
-/** Fast enough for real sockets: the proportions of the real timing, forty times shorter. */
-const FAST = { leaseMs: 375, renewDeadlineMs: 250, retryMs: 50 }
+/** Fast enough for real sockets: the proportions of the real timing, ten times shorter. */
+const FAST = { leaseMs: 1500, renewDeadlineMs: 1000, retryMs: 200 }
 
 interface Candidate {
   elector: Elector
