@@ -8,7 +8,10 @@ import { decideOptions } from './pods.ts'
 /** Bodies of reviews as a real API server sent them. */
 const FOLDER = 'test/recordings/kubernetes/admission-reviews'
 const bodies = new Map(
-  readdirSync(FOLDER).map(file => [file.replace(/\.json$/, ''), readFileSync(join(FOLDER, file), 'utf8')]),
+  readdirSync(FOLDER).map(file => {
+    const { bodyText } = JSON.parse(readFileSync(join(FOLDER, file), 'utf8')) as { bodyText: string }
+    return [file.replace(/\.json$/, ''), bodyText]
+  }),
 )
 const OPTIONS: ReviewOptions = { ...decideOptions(), digest: '0123456789ab' }
 const recorded = (name: string): Record<string, unknown> => JSON.parse(bodies.get(name) ?? '') as never

@@ -1,0 +1,25 @@
+import type { ResourceType } from '../resources.ts'
+import { deployment } from './deployment.ts'
+import { event } from './event.ts'
+import type { Kind } from './kind.ts'
+import { lease } from './lease.ts'
+import { namespace } from './namespace.ts'
+import { pod } from './pod.ts'
+import { secret } from './secret.ts'
+import { webhookConfiguration } from './webhook-configuration.ts'
+
+const KINDS: Readonly<Record<string, Kind>> = {
+  Pod: pod,
+  Secret: secret,
+  Event: event,
+  Lease: lease,
+  Deployment: deployment,
+  Namespace: namespace,
+  MutatingWebhookConfiguration: webhookConfiguration,
+}
+
+export function kindOf(type: ResourceType): Kind {
+  const kind = KINDS[type.kind]
+  if (!kind) throw new Error(`no rules for ${type.kind}`)
+  return kind
+}
