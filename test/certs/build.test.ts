@@ -18,11 +18,8 @@ const authority = buildAuthority({ key: authorityKey, serial: randomSerial(), ..
 const issuer = { certificate: authority, key: authorityKey }
 const leaf = buildLeaf({ key: leafKey, serial: randomSerial(), names, issuer, ...validity })
 
-t.test('openssl accepts the chain under its strict rules, for a server, under each of the four names', t => {
-  if (!hasOpenssl()) {
-    t.end({ skip: 'no openssl program here' })
-    return
-  }
+const withOpenssl = hasOpenssl() ? {} : { skip: 'there is no openssl program here' }
+t.test('openssl accepts the chain under its strict rules, for a server, under each of its names', withOpenssl, t => {
   const folder = t.testdir({ 'ca.pem': authority, 'leaf.pem': leaf })
   const verify = (name: string) =>
     execFileSync('openssl', [

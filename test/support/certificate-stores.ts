@@ -1,4 +1,5 @@
 import type { CaBundlePublisher, SecretStore } from '../../certs/stores.ts'
+import type { Clock } from '../../lib/service/clock.ts'
 
 export interface MemorySecret extends SecretStore {
   /** Another hand writes, whatever the version. */
@@ -54,7 +55,7 @@ export interface MemoryConfiguration extends CaBundlePublisher {
 }
 
 /** A webhook configuration with `webhooks` entries, which remembers what it showed when. */
-export function createMemoryConfiguration(webhooks: number, wallMs: () => number): MemoryConfiguration {
+export function createMemoryConfiguration(webhooks: number, clock: Pick<Clock, 'wallMs'>): MemoryConfiguration {
   const history = [{ sinceMs: Number.NEGATIVE_INFINITY, bundles: new Array<string>(webhooks).fill('') }]
   const latest = () => history.at(-1)?.bundles ?? []
   const self: MemoryConfiguration = {
@@ -69,7 +70,7 @@ export function createMemoryConfiguration(webhooks: number, wallMs: () => number
       return 'written'
     },
     overwrite: bundles => {
-      history.push({ sinceMs: wallMs(), bundles: [...bundles] })
+      history.push({ sinceMs: clock.wallMs(), bundles: [...bundles] })
     },
     at: atMs => history.findLast(({ sinceMs }) => sinceMs <= atMs)?.bundles ?? [],
     get writes() {

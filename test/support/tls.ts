@@ -45,7 +45,7 @@ export function shakeHands(
       socket.destroy()
       resolve({ problem, certificate })
     }
-    socket.on('error', error => finish(error.message))
+    socket.on('error', (error: Error) => finish(error.message))
     // Node types the error as an Error; it is the code's text.
     socket.on('secureConnect', () => finish(socket.authorized ? undefined : String(socket.authorizationError)))
   })
