@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import type { Server } from 'node:https'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
@@ -174,7 +175,10 @@ export function createWebhookServer<R extends ReviewResult>(options: WebhookServ
     start: async pair => {
       const problem = useCertificate(pair)
       if (problem !== undefined) throw new Error(`the webhook cannot serve with its certificate: ${problem}`)
-      await app.listen({ port: listen.port, host: listen.host ?? '::' })
+      await app.ready()
+      // Fastify's own `listen` knows no address that means IPv6 and IPv4 alike, wherever there is only one of them.
+      app.server.listen(listen)
+      await once(app.server, 'listening')
       state = 'serving'
       log.info({ address: formatListenAddress({ ...listen, port: address()?.port ?? listen.port }) }, 'listening')
     },

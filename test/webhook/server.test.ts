@@ -224,6 +224,16 @@ t.test('a server does not start with a pair that does not verify', async t => {
   await t.rejects(startWebhook(t, { ...pair, key: other.key }, admit), /the private key does not belong/)
 })
 
+t.test('a server on a taken port fails to start and says so', async t => {
+  const { port } = await startWebhook(t, pair, admit)
+  await t.rejects(startWebhook(t, pair, admit, { listen: { host: '127.0.0.1', port } }), { code: 'EADDRINUSE' })
+})
+
+t.test('without a host it listens on every address', async t => {
+  const { port } = await startWebhook(t, pair, admit, { listen: { port: 0 } })
+  t.equal((await call({ port, ca, body: reviewBody('u') })).status, 200)
+})
+
 async function openSocket(port: number) {
   const socket = connect({ port, host: '127.0.0.1', ca, servername: SERVER_NAME })
   socket.on('error', () => undefined)
