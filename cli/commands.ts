@@ -18,6 +18,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     example: 'hadr decider --config decider.yaml --dry-run',
   },
   {
+    name: 'inject',
+    summary: 'add the sidecar to runners in manifests, as the webhook does, or take it out again',
+    example: 'hadr inject --config webhook.yaml -f runner.yaml | kubectl apply -f -',
+  },
+  {
     name: 'demo',
     summary: 'run the whole system on this machine, let a cluster die and see the tag move',
     example: 'hadr demo',

@@ -28,7 +28,7 @@ export async function runDemo(argv: readonly string[], env: NodeJS.ProcessEnv): 
   const paint = painter(colour)
   const screen = new Screen(output, clock, paint)
   const stopping = new AbortController()
-  for (const name of ['SIGINT', 'SIGTERM'] as const) {
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.once(name, () => stopping.abort(new Error(`stopped by ${name}`)))
   }
 
@@ -54,6 +54,7 @@ export async function runDemo(argv: readonly string[], env: NodeJS.ProcessEnv): 
     clock,
     random: Math.random,
     log: silentLog,
+    signal: stopping.signal,
   })
   try {
     // One after the other, as clusters are adopted in life: the one that serves already comes first.
@@ -71,6 +72,9 @@ export async function runDemo(argv: readonly string[], env: NodeJS.ProcessEnv): 
       for (const cluster of stage.clusters) screen.line(`  decider ${cluster.name} ${cluster.deciderUrl}/status`)
       await new Promise<void>(resolve => stopping.signal.addEventListener('abort', () => resolve(), { once: true }))
     }
+  } catch (error) {
+    screen.line(error instanceof Error ? error.message : String(error))
+    process.exitCode = 1
   } finally {
     await stage.close()
     if (flags.keepFiles || process.exitCode === 1) screen.line(`Logs and configurations: ${folder}`)

@@ -40,6 +40,7 @@ export function createPoolLoop(pool: PoolConfig, deps: LoopDeps) {
   let memory: Memory = NO_MEMORY
   let outcomes: Outcomes = NO_OUTCOMES
   let lastSaid = ''
+  let lastDryRunMs: number | undefined
 
   const lookMs = Math.max(LOOK_MIN_MS, pool.timing.pollMs)
   const look = (contactOf: readonly number[] = []) =>
@@ -56,7 +57,7 @@ export function createPoolLoop(pool: PoolConfig, deps: LoopDeps) {
     const ours = seen.view.runners.filter(runner => runner.cluster === pool.self)
     const own = await withDeadline(clock, lookMs, signal => deps.readCapacity(ours, pool, signal))
     const ownSeqPublished = seen.ownDocument && publisher.publishedAt(seen.ownDocument.seq)
-    const { lastPublishMonotonicMs } = publisher
+    const lastPublishMonotonicMs = deps.dryRun ? lastDryRunMs : publisher.lastPublishMonotonicMs
     return {
       ...at,
       gitlab: seen.view,
@@ -76,6 +77,8 @@ export function createPoolLoop(pool: PoolConfig, deps: LoopDeps) {
     const plan = decide(seen, previous, pool)
     memory = plan.next
     say(plan)
+    // A dry run reckons as if it had published, or it would take itself for cut off and tell nothing but that.
+    if (deps.dryRun) lastDryRunMs = seen.monotonicMs
     const done = deps.dryRun ? { wakes: {}, deeds: [] } : await act(plan, seen, pool, { ...deps, look: () => look() })
     const { deeds, ...rest } = done
     outcomes = { ...NO_OUTCOMES, ...rest }

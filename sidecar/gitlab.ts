@@ -1,10 +1,8 @@
-import { GitLabError, type GitLabClient } from '../lib/gitlab/types.ts'
-import { DeadlineError, withDeadline, type Clock, type Random } from '../lib/service/clock.ts'
+import { GitLabError } from '../lib/gitlab/types.ts'
+import { DeadlineError, withDeadline } from '../lib/service/clock.ts'
 import type { TokenSource } from '../lib/service/token-source.ts'
-import { createIdentities, type Identity } from './identities.ts'
+import { createIdentities, type IdentitiesOptions, type Identity } from './identities.ts'
 import type { Wanted } from './match.ts'
-import type { Notices } from './notices.ts'
-import type { SidecarTiming } from './timing.ts'
 
 /** What GitLab says, as far as it is recent enough to count. */
 export interface GitLabView {
@@ -30,20 +28,8 @@ export interface GitLabWatch {
   view(entries: readonly Wanted[]): GitLabView
 }
 
-export interface GitLabWatchOptions {
-  /** Undefined where no GitLab was named: then nothing is asked. */
-  client: GitLabClient | undefined
+export interface GitLabWatchOptions extends IdentitiesOptions {
   tokens: TokenSource
-  group: string | undefined
-  /** Runners that were named by the user; makes searching unnecessary. */
-  runnerIds: readonly number[]
-  /** What the description of a runner with a registration token may be. */
-  names: readonly string[]
-  perPage: number
-  clock: Clock
-  random: Random
-  notices: Notices
-  timing: SidecarTiming
 }
 
 /** For all requests of one check, a search included. */

@@ -46,17 +46,22 @@ const CHECKS_WITHOUT_GRAPHQL = 60
 /** More entries than any runner has; bounds what is remembered of entries that came and went. */
 const MAX_REMEMBERED = 64
 
-export function createIdentities(deps: {
+export interface IdentitiesOptions {
+  /** Undefined where no GitLab was named: then nothing is asked. */
   client: GitLabClient | undefined
   group: string | undefined
+  /** Runners that were named by the user; makes searching unnecessary. */
   runnerIds: readonly number[]
+  /** What the description of a runner with a registration token may be. */
   names: readonly string[]
   perPage: number
   clock: Clock
   random: Random
   notices: Notices
   timing: SidecarTiming
-}): Identities {
+}
+
+export function createIdentities(deps: IdentitiesOptions): Identities {
   const { group, runnerIds, clock, random, notices, timing } = deps
   const found = new Map<string, number>()
   const words = new Map<number, Word>()

@@ -1,7 +1,7 @@
 import { styleText } from 'node:util'
 import type { PoolReport } from '../../decider/status/report.ts'
 import type { Stage } from './stage.ts'
-import { MAIN_TAG } from './stage.ts'
+import { MAIN_TAG } from './stage-options.ts'
 import type { Witness } from './witness.ts'
 
 /** One cluster as the table shows it; undefined: nobody can tell. */

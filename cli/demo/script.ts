@@ -2,7 +2,8 @@ import { type Clock, withDeadline } from '../../lib/service/clock.ts'
 import { type Paint, drawTable, rowsOf } from './picture.ts'
 import { poolReports } from './reports.ts'
 import type { Screen } from './screen.ts'
-import { type Stage, MAIN_TAG } from './stage.ts'
+import type { Stage } from './stage.ts'
+import { MAIN_TAG } from './stage-options.ts'
 import { type Verdict, Witness } from './witness.ts'
 
 /** What a run measured, and every promise it broke. */

@@ -1,35 +1,15 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createNodeTransport } from '../../lib/http/node-transport.ts'
-import { type Clock, type Random, withDeadline } from '../../lib/service/clock.ts'
-import type { Log } from '../../lib/service/log.ts'
 import { type SimulatedGitLab, startGitLab } from '../../simulator/gitlab/server.ts'
 import { type GitLabTiming, GITLAB_TIMING } from '../../simulator/gitlab/timing.ts'
 import { startPrometheusEndpoint } from '../../simulator/prometheus/endpoint.ts'
 import { startPrometheusProcess } from '../../simulator/prometheus/process.ts'
+import { createTokens, deciderConfig } from './cluster-files.ts'
+import { createPods, startPod, untilAvailable } from './pod.ts'
 import { type Program, freePorts, startProgram } from './process.ts'
+import { type StageOptions, GROUP_ID, HADR_PROJECT_ID } from './stage-options.ts'
 import type { Membership } from './witness.ts'
-
-export const GROUP_ID = 33
-export const HADR_PROJECT_ID = 101
-export const MAIN_TAG = 'rnd-runner'
-
-export interface StageOptions {
-  /** Multiplies every duration of every program and of GitLab. */
-  timeScale: number
-  /** Names; each gets the tag `runner-<name>`, in falling priority, and the first holds the main tag at the start. */
-  clusters: readonly string[]
-  runnersPerCluster: number
-  /** The real Prometheus, or the simulated query endpoint where there is none. */
-  realPrometheus: boolean
-  /** Folder of the bundled programs. */
-  programs: string
-  /** Holds configurations, tokens, data and logs. */
-  folder: string
-  clock: Clock
-  random: Random
-  log: Log
-}
 
 export interface StageCluster {
   name: string
@@ -52,19 +32,6 @@ export interface Stage {
   clusters: readonly StageCluster[]
   close(): Promise<void>
 }
-
-/** A runner pod: one gitlab-runner process and its sidecar. */
-interface Pod {
-  name: string
-  runnerToken: string
-  systemId: string
-  runnerPort: number
-  sidecarPort: number
-}
-
-/** Sixteen processes start at once on what may be two cores. */
-const AVAILABLE_WITHIN_MS = 60_000
-const SYSTEM_ID_LETTERS = '0123456789abcdef'
 
 export async function createStage(options: StageOptions): Promise<Stage> {
   const { timeScale, folder } = options
@@ -140,7 +107,7 @@ async function createCluster(
           targets: () => targets,
           scrapeIntervalMs,
         })
-    await Promise.all(pods.map(pod => untilAvailable(`http://127.0.0.1:${pod.sidecarPort}/healthz`, clock)))
+    await Promise.all(pods.map(pod => untilAvailable(`http://127.0.0.1:${pod.sidecarPort}/healthz`, options)))
     const config = join(home, 'decider.yaml')
     await writeFile(config, deciderConfig(name, gitlab.url, prometheus.url, tokens, options))
     programs.push(
@@ -175,136 +142,4 @@ async function createCluster(
       kill,
     },
   }
-}
-
-/** Least rights, as documented: the sidecar reads; of the decider's two tokens neither can do everything. */
-async function createTokens(name: string, { state }: SimulatedGitLab, home: string) {
-  const owner = { groups: { [GROUP_ID]: 'owner' as const } }
-  const tokens = {
-    sidecar: { scopes: ['read_api'], groups: { [GROUP_ID]: 'maintainer' } },
-    runners: { scopes: ['read_api', 'manage_runner'], ...owner },
-    project: { scopes: ['api'], projects: { [HADR_PROJECT_ID]: 'developer' } },
-  } as const
-  const files = { sidecar: '', runners: '', project: '' }
-  for (const [use, rights] of Object.entries(tokens)) {
-    const token = `glpat-${use}-${name}`
-    state.addToken({ token, name: `${use}-${name}`, ...rights })
-    const file = join(home, `${use}.token`)
-    files[use as keyof typeof tokens] = file
-    await writeFile(file, token, { mode: 0o600 })
-  }
-  const pushTokens = [`glpat-project-${name}`]
-  state.protect({ project: HADR_PROJECT_ID, branch: `hadr/${name}`, pushTokens, allowForce: true })
-  return files
-}
-
-/**
- * Every other cluster shares one runner entity among its pods, as `glrt-` tokens do; in the others each pod is a runner
- * of its own whose description is the pod's name, as registration tokens made them.
- */
-async function createPods(name: string, index: number, { state }: SimulatedGitLab, options: StageOptions) {
-  const tags = index === 0 ? [`runner-${name}`, MAIN_TAG] : [`runner-${name}`]
-  const shared = index % 2 === 1
-  const ports = await freePorts(2 * options.runnersPerCluster)
-  const pods: Pod[] = []
-  const runnerIds: number[] = []
-  let runner = shared ? state.addRunner({ description: `cluster ${name}`, tags, group: GROUP_ID }) : undefined
-  for (let pod = 0; pod < options.runnersPerCluster; pod++) {
-    const podName = `gitlab-runner-${name}-${pod}`
-    if (!shared) runner = state.addRunner({ description: podName, tags, group: GROUP_ID })
-    if (!runner) throw new Error('a pod needs a runner')
-    if (!runnerIds.includes(runner.id)) runnerIds.push(runner.id)
-    pods.push({
-      name: podName,
-      runnerToken: runner.token,
-      systemId: `r_${Array.from({ length: 12 }, () => SYSTEM_ID_LETTERS[Math.floor(options.random() * 16)] ?? '0').join('')}`,
-      runnerPort: ports[2 * pod] ?? 0,
-      sidecarPort: ports[2 * pod + 1] ?? 0,
-    })
-  }
-  return { pods, runnerIds }
-}
-
-function startPod(
-  pod: Pod,
-  gitlabUrl: string,
-  tokenFile: string,
-  { programs, timeScale, clock }: StageOptions,
-  logFile: (program: string) => string,
-): Program[] {
-  const runner = startProgram(
-    {
-      name: pod.name,
-      script: join(programs, 'simulated-runner.cjs'),
-      args: [
-        ...['--gitlab-url', gitlabUrl, '--token', pod.runnerToken, '--name', pod.name, '--system-id', pod.systemId],
-        ...['--listen', `127.0.0.1:${pod.runnerPort}`, '--concurrent', '2', '--time-scale', String(timeScale)],
-      ],
-      environment: {},
-    },
-    logFile(pod.name),
-    clock,
-  )
-  const sidecar = startProgram(
-    {
-      name: `${pod.name}-sidecar`,
-      script: join(programs, 'sidecar.cjs'),
-      args: [
-        ...['--gitlab-url', gitlabUrl, '--gitlab-group-id', String(GROUP_ID), '--gitlab-token-file', tokenFile],
-        ...['--runner-metrics-url', `http://127.0.0.1:${pod.runnerPort}/metrics`],
-        ...['--listen', `127.0.0.1:${pod.sidecarPort}`, '--time-scale', String(timeScale)],
-      ],
-      environment: { HOSTNAME: pod.name, POD_NAME: pod.name, POD_NAMESPACE: 'gitlab-runners', POD_IP: '127.0.0.1' },
-    },
-    logFile(`${pod.name}-sidecar`),
-    clock,
-  )
-  return [runner, sidecar]
-}
-
-/** Resolves when a sidecar says that its runner can take jobs. */
-async function untilAvailable(url: string, clock: Clock): Promise<void> {
-  await withDeadline(clock, AVAILABLE_WITHIN_MS, async signal => {
-    for (;;) {
-      const available = await fetch(url, { signal }).then(
-        answer => answer.ok,
-        () => false,
-      )
-      if (available) return
-      await clock.sleep(100, signal)
-    }
-  })
-}
-
-/** JSON is YAML. */
-function deciderConfig(
-  cluster: string,
-  gitlabUrl: string,
-  prometheusUrl: string,
-  tokens: { runners: string; project: string },
-  options: StageOptions,
-) {
-  const { clusters, timeScale } = options
-  return JSON.stringify(
-    {
-      cluster,
-      gitlab: {
-        url: gitlabUrl,
-        group: GROUP_ID,
-        project: HADR_PROJECT_ID,
-        tokenFile: tokens.runners,
-        projectTokenFile: tokens.project,
-      },
-      prometheus: { url: prometheusUrl },
-      timeScale,
-      pools: [
-        {
-          mainTag: MAIN_TAG,
-          clusters: clusters.map((name, index) => ({ name, tag: `runner-${name}`, priority: clusters.length - index })),
-        },
-      ],
-    },
-    null,
-    2,
-  )
 }

@@ -139,3 +139,18 @@ t.test('without GraphQL the same happens over REST', async t => {
   await world.until(() => world.holders().join() === 'b', 400_000)
   t.equal(world.nobodyMs(), 0)
 })
+
+t.test('a dry run decides the same and writes nothing at all', async t => {
+  const world = createWorld({ clusters: PAIR, dryRun: 'b' })
+  await settled(world)
+  world.clusters['a']?.die()
+  await world.until(() => states(world)['b'] === 'PROMOTING', 200_000)
+  await world.clock.advance(300_000)
+  t.same(world.holders(), ['a'])
+  const { state } = world.gitlab
+  const writes = state.requests.filter(
+    ({ caller, method, route }) => caller === 'token:b' && method !== 'GET' && !route.includes('graphql'),
+  )
+  t.same(writes, [])
+  t.equal(world.clusters['b']?.decider?.status().dryRun, true)
+})

@@ -2,7 +2,8 @@ import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import t from 'tap'
 import { poolReport } from '../../cli/demo/reports.ts'
-import { type StageCluster, MAIN_TAG, createStage } from '../../cli/demo/stage.ts'
+import { type StageCluster, createStage } from '../../cli/demo/stage.ts'
+import { MAIN_TAG } from '../../cli/demo/stage-options.ts'
 import { Witness } from '../../cli/demo/witness.ts'
 import { systemClock, withDeadline } from '../../lib/service/clock.ts'
 import { silentLog } from '../../lib/service/log.ts'
@@ -43,6 +44,7 @@ t.test(
       clock,
       random: Math.random,
       log: silentLog,
+      signal: new AbortController().signal,
     })
     t.teardown(() => stage.close())
     const { state } = stage.gitlab

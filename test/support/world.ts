@@ -47,6 +47,8 @@ export function createWorld(options: {
   profile?: string
   latencyMs?: number
   graphql?: boolean
+  /** This cluster's decider only says what it would do. */
+  dryRun?: string
 }): World {
   const clock = createManualClock()
   const random = createRandom(options.seed ?? 1)
@@ -125,7 +127,7 @@ export function createWorld(options: {
             range: () => Promise.reject(new Error('not used')),
           },
           identity: { id: `${name}-${mine}`, version: 'test' },
-          dryRun: false,
+          dryRun: options.dryRun === name,
           registry: new Registry(),
           clock,
           random,
