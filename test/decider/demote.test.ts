@@ -82,6 +82,20 @@ t.test('yielding', t => {
     t.notOk(world.holds(10))
   })
 
+  t.test('of leftovers waits as well until its own seq is seen, though an older one says inactive, too', async t => {
+    const world = await losing()
+    world.says('a', { active: false })
+    const before = world.gitlab.files.get(branchOf('a')) ?? ''
+    onLook(world, 2, () => world.gitlab.files.set(branchOf('a'), before))
+    const { plan } = await world.cycle()
+    t.match(plan.step, { kind: 'demote', ours: null })
+    t.ok(world.holds(10))
+    world.gitlab.onCall = () => undefined
+    world.says('b')
+    await world.cycle()
+    t.notOk(world.holds(10))
+  })
+
   t.test('with an ambiguous removal starts the quarantine, an expired one does not', async t => {
     const ambiguous = await losing()
     ambiguous.gitlab.fault = failing('put', 'unavailable', true)
