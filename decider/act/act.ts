@@ -6,7 +6,7 @@ import type { Observation, Outcomes, Plan, PoolConfig, PoolStatus, Step } from '
 import type { GitLabLook } from '../observe/gitlab.ts'
 import { evidenceFor, viewClusters } from '../views.ts'
 import { type Publisher, HISTORY_BRANCH } from './publisher.ts'
-import type { TagWriter, WriteResult } from './tag-writer.ts'
+import type { Instant, TagWriter, WriteResult } from './tag-writer.ts'
 
 export const OPERATIONS = ['publish', 'add', 'remove', 'fence', 'wake', 'history'] as const
 export type Operation = (typeof OPERATIONS)[number]
@@ -58,14 +58,14 @@ interface Acting {
 async function carryOut(acting: Acting, step: Step): Promise<number | undefined> {
   const { seen, pool } = acting
   // Tag writes rest on this cycle's read; after 2 P it is too old, and the heartbeat must not wait any longer.
-  const deadlineMs = seen.monotonicMs + 2 * pool.timing.pollMs
+  const deadline = twoPeriodsAfter(seen, pool)
   switch (step.kind) {
     case 'none':
       return undefined
     case 'tend':
-      await writeTags(acting, 'add', step.addIds, pool.self, deadlineMs)
+      await writeTags(acting, 'add', step.addIds, pool.self, deadline)
       for (const { cluster, runnerIds } of step.fence) {
-        await writeTags(acting, 'fence', runnerIds, cluster, deadlineMs)
+        await writeTags(acting, 'fence', runnerIds, cluster, deadline)
       }
       return undefined
     case 'promote':
@@ -76,6 +76,10 @@ async function carryOut(acting: Acting, step: Step): Promise<number | undefined>
   }
 }
 
+function twoPeriodsAfter({ monotonicMs, wallMs }: Instant, { timing }: PoolConfig): Instant {
+  return { monotonicMs: monotonicMs + 2 * timing.pollMs, wallMs: wallMs + 2 * timing.pollMs }
+}
+
 async function promote(acting: Acting, step: Extract<Step, { kind: 'promote' }>): Promise<void> {
   const { pool, deps, deeds } = acting
   const claimed = await publishAndSee(acting, step.status)
@@ -84,8 +88,8 @@ async function promote(acting: Acting, step: Extract<Step, { kind: 'promote' }>)
     deps.log.warn({ pool: pool.name, cause: step.cause }, 'the claim could not be published and seen; not promoting')
     return
   }
-  const deadlineMs = deps.clock.monotonicMs() + 2 * pool.timing.pollMs
-  await writeTags(acting, 'add', step.addIds, pool.self, deadlineMs)
+  const deadline = twoPeriodsAfter({ monotonicMs: deps.clock.monotonicMs(), wallMs: deps.clock.wallMs() }, pool)
+  await writeTags(acting, 'add', step.addIds, pool.self, deadline)
   if (claimed) deeds.push(await writeHistory(acting, step))
 }
 
@@ -114,8 +118,8 @@ async function demote(acting: Acting, step: Extract<Step, { kind: 'demote' }>): 
     return undefined
   }
   let sentServerMs: number | undefined
-  const deadlineMs = now.monotonicMs + 2 * pool.timing.pollMs
-  await writeTags(acting, 'remove', step.removeIds, pool.self, deadlineMs, () => {
+  const deadline = twoPeriodsAfter(now, pool)
+  await writeTags(acting, 'remove', step.removeIds, pool.self, deadline, () => {
     sentServerMs = look.view.serverMs + (clock.monotonicMs() - now.monotonicMs)
   })
   return sentServerMs
@@ -149,14 +153,14 @@ async function writeTags(
   operation: 'add' | 'remove' | 'fence',
   runnerIds: readonly number[],
   cluster: string,
-  deadlineMonotonicMs: number,
+  deadline: Instant,
   onSend?: () => void,
 ): Promise<void> {
   const clusterTag = pool.clusters.find(({ name }) => name === cluster)?.tag
   if (clusterTag === undefined) return
   await Promise.all(
     runnerIds.map(async runnerId => {
-      const write = { runnerId, mainTag: pool.mainTag, present: operation === 'add', clusterTag, deadlineMonotonicMs }
+      const write = { runnerId, mainTag: pool.mainTag, present: operation === 'add', clusterTag, deadline }
       deeds.push({ operation, runnerId, ...(await deps.tagWriter.write(write, onSend)) })
     }),
   )

@@ -9,6 +9,12 @@ export const WRITE_RESULTS = ['done', 'unchanged', 'expired', 'mismatch', 'faile
  */
 export type WriteResult = (typeof WRITE_RESULTS)[number]
 
+/** A moment by both clocks: a suspended machine stops the monotonic one, and anybody can set the other. */
+export interface Instant {
+  monotonicMs: number
+  wallMs: number
+}
+
 export interface TagWrite {
   runnerId: number
   mainTag: string
@@ -16,8 +22,8 @@ export interface TagWrite {
   present: boolean
   /** The tag of the cluster that the runner must still belong to. */
   clusterTag: string
-  /** Monotonic instant after which nothing may be sent any more. */
-  deadlineMonotonicMs: number
+  /** Nothing is sent any more from this instant on. */
+  deadline: Instant
 }
 
 export interface TagWriter {
@@ -37,8 +43,11 @@ export function createTagWriter({ gitlab, clock }: { gitlab: GitLabClient; clock
   const busy = new Map<number, Promise<unknown>>()
   const gate = createGate(CONCURRENCY)
 
+  const timeLeft = ({ monotonicMs, wallMs }: Instant) =>
+    Math.min(monotonicMs - clock.monotonicMs(), wallMs - clock.wallMs())
+
   async function writeNow(write: TagWrite, onSend: () => void): Promise<{ result: WriteResult; why?: string }> {
-    const leftMs = write.deadlineMonotonicMs - clock.monotonicMs()
+    const leftMs = timeLeft(write.deadline)
     if (leftMs <= 0) return { result: 'expired' }
     const progress = { sent: false }
     try {
@@ -50,7 +59,7 @@ export function createTagWriter({ gitlab, clock }: { gitlab: GitLabClient; clock
         }
         const others = runner.tags.filter(tag => tag !== write.mainTag)
         const tags = write.present ? [...others, write.mainTag] : others
-        if (clock.monotonicMs() >= write.deadlineMonotonicMs) return { result: 'expired' as const }
+        if (timeLeft(write.deadline) <= 0) return { result: 'expired' as const }
         progress.sent = true
         onSend()
         const after = await gitlab.replaceTags(write.runnerId, tags, signal)

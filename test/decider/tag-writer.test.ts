@@ -17,13 +17,15 @@ function scene() {
         mainTag: 'rnd-runner',
         present,
         clusterTag: 'runner-a',
-        deadlineMonotonicMs: clock.nowMs + 20_000,
+        deadline: after(clock, 20_000),
         ...more,
       },
       () => sent++,
     )
   return { clock, gitlab, write, sent: () => sent }
 }
+
+const after = (clock: HandClock, ms: number) => ({ monotonicMs: clock.monotonicMs() + ms, wallMs: clock.wallMs() + ms })
 
 /** Everything that is ready to run has run. */
 const settle = () => new Promise(resolve => setImmediate(resolve))
@@ -98,13 +100,22 @@ t.test('an answer in another order is none', async t => {
 
 t.test('after its deadline nothing is sent', async t => {
   const { clock, gitlab, write, sent } = scene()
-  t.strictSame(await write(10, true, { deadlineMonotonicMs: clock.nowMs }), { result: 'expired' })
+  t.strictSame(await write(10, true, { deadline: after(clock, 0) }), { result: 'expired' })
   t.strictSame(gitlab.log, [])
   gitlab.onCall = call => {
     if (call === 'get') clock.nowMs += 20_000
   }
   t.strictSame(await write(10, true), { result: 'expired' }, 'it passed during the read')
   t.strictSame(gitlab.log, ['get 10'])
+  t.equal(sent(), 0)
+})
+
+t.test('a machine that was suspended sends nothing afterwards, though its monotonic clock stood still', async t => {
+  const { clock, gitlab, write, sent } = scene()
+  const deadline = after(clock, 20_000)
+  clock.wallMs = () => deadline.wallMs + 3_600_000
+  t.strictSame(await write(11, false, { deadline }), { result: 'expired' })
+  t.strictSame(gitlab.log, [])
   t.equal(sent(), 0)
 })
 
