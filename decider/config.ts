@@ -138,6 +138,13 @@ export function poolsOf(config: DeciderConfig): PoolConfig[] {
   }))
 }
 
+const RESERVED_RULE = 'must not be a word that every JavaScript object knows'
+
+/** Names are keys of shared documents and records; a word like `constructor` would be found in an empty one. */
+function isReserved(name: string): boolean {
+  return name in {}
+}
+
 function mistakesBetweenFields({ cluster, pools }: DeciderConfig): Mistake[] {
   const mistakes: Mistake[] = []
   const names = pools.map(pool => pool.name ?? poolNameOf(pool.mainTag))
@@ -145,6 +152,7 @@ function mistakesBetweenFields({ cluster, pools }: DeciderConfig): Mistake[] {
   for (const [index, pool] of pools.entries()) {
     const at = `pools[${index}]`
     const poolName = names[index] ?? ''
+    if (isReserved(poolName)) mistakes.push({ path: `${at}.name`, rule: RESERVED_RULE })
     if (poolName === '') {
       mistakes.push({ path: `${at}.name`, rule: 'is required, since the main tag gives no name in [a-z0-9-]' })
     } else if (names.indexOf(poolName) !== index) {
@@ -166,6 +174,7 @@ function clusterMistakes(pool: DeciderConfig['pools'][number], at: string, mainT
   const mistakes: Mistake[] = []
   for (const [index, { name: clusterName, tag: clusterTag }] of pool.clusters.entries()) {
     const path = `${at}.clusters[${index}]`
+    if (isReserved(clusterName)) mistakes.push({ path: `${path}.name`, rule: RESERVED_RULE })
     const sameName = pool.clusters.findIndex(other => other.name === clusterName)
     const sameTag = pool.clusters.findIndex(other => other.tag === clusterTag)
     if (sameName !== index)

@@ -95,6 +95,11 @@ t.test('rules between fields', async t => {
       /pools\[1\]\.mainTag: must be unique/,
     ],
     [
+      'a name that every object knows would be found where there is nothing',
+      '  - {mainTag: x, clusters: [{name: a, tag: ta}, {name: constructor, tag: tb}]}',
+      /pools\[0\]\.clusters\[1\]\.name: must not be a word/,
+    ],
+    [
       'two main tags that give the same pool name',
       '  - {mainTag: x.y, clusters: [{name: a, tag: ta}, {name: b, tag: tb}]}\n  - {mainTag: x-y, clusters: [{name: a, tag: tc}, {name: b, tag: td}]}',
       /pools\[1\]\.name: must differ/,
