@@ -89,7 +89,7 @@ async function createCluster(
   const logFile = (program: string) => join(home, `${program}.log`)
 
   let programs: Program[] = []
-  let prometheus: { url: string; close(): Promise<void> } | undefined
+  let prometheus: { url: string; kill(): Promise<void> } | undefined
 
   const job = 'gitlab-runner-hadr'
   const addresses = pods.map(pod => `127.0.0.1:${pod.sidecarPort}`)
@@ -97,16 +97,18 @@ async function createCluster(
   const targets = addresses.map(address => ({ job, url: `http://${address}/metrics` }))
   const scrapeIntervalMs = Math.round(15_000 * timeScale)
 
+  async function startPrometheus() {
+    if (options.realPrometheus) {
+      return startPrometheusProcess({ clock, folder: join(home, 'prometheus'), scrapeConfigs, scrapeIntervalMs })
+    }
+    const transport = createNodeTransport()
+    const endpoint = await startPrometheusEndpoint({ clock, transport, targets: () => targets, scrapeIntervalMs })
+    return { url: endpoint.url, kill: () => endpoint.close() }
+  }
+
   async function start(): Promise<void> {
     programs = pods.flatMap(pod => startPod(pod, gitlab.url, tokens.sidecar, options, logFile))
-    prometheus = options.realPrometheus
-      ? await startPrometheusProcess({ clock, folder: join(home, 'prometheus'), scrapeConfigs, scrapeIntervalMs })
-      : await startPrometheusEndpoint({
-          clock,
-          transport: createNodeTransport(),
-          targets: () => targets,
-          scrapeIntervalMs,
-        })
+    prometheus = await startPrometheus()
     await Promise.all(pods.map(pod => untilAvailable(`http://127.0.0.1:${pod.sidecarPort}/healthz`, options)))
     const config = join(home, 'decider.yaml')
     await writeFile(config, deciderConfig(name, gitlab.url, prometheus.url, tokens, options))
@@ -125,7 +127,7 @@ async function createCluster(
   }
 
   async function kill(): Promise<void> {
-    const dying = [...programs.map(program => program.kill()), prometheus?.close() ?? Promise.resolve()]
+    const dying = [...programs.map(program => program.kill()), prometheus?.kill() ?? Promise.resolve()]
     programs = []
     prometheus = undefined
     await Promise.all(dying)

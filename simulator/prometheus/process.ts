@@ -22,6 +22,8 @@ export interface PrometheusProcess {
   url: string
   /** Ends it, by force after five seconds; safe to call twice. */
   close(): Promise<void>
+  /** SIGKILL, as when its machine is lost; resolves when it is gone. */
+  kill(): Promise<void>
 }
 
 const STARTS_WITHIN_MS = 20_000
@@ -104,7 +106,11 @@ export async function startPrometheusProcess(options: PrometheusProcessOptions):
         }),
       ]),
     )
-    return { url, close }
+    const kill = async () => {
+      killOnExit()
+      await ended
+    }
+    return { url, close, kill }
   } catch (error) {
     await close()
     throw error
