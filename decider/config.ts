@@ -22,7 +22,7 @@ export const deciderConfigSchema = {
   additionalProperties: false,
   required: ['cluster', 'gitlab', 'prometheus', 'pools'],
   properties: {
-    cluster: { ...name, description: 'the cluster this decider runs in; the same name in every pool' },
+    cluster: { ...name, description: 'the cluster this decider runs in: lower-case letters, digits and hyphens, at most 40' },
     gitlab: {
       type: 'object',
       additionalProperties: false,
