@@ -22,7 +22,10 @@ export const deciderConfigSchema = {
   additionalProperties: false,
   required: ['cluster', 'gitlab', 'prometheus', 'pools'],
   properties: {
-    cluster: { ...name, description: 'the cluster this decider runs in: lower-case letters, digits and hyphens, at most 40' },
+    cluster: {
+      ...name,
+      description: 'the cluster this decider runs in: lower-case letters, digits and hyphens, at most 40',
+    },
     gitlab: {
       type: 'object',
       additionalProperties: false,
