@@ -6,7 +6,8 @@ const environment = new Environment({ unlistedVariablesAreDyn: true, enableOptio
 /** The value of a CEL expression; throws where CEL has none, in the words of an API server. */
 export function evaluateCel(expression: string, variables: object): unknown {
   try {
-    const value: unknown = environment.parse(expression)({ ...variables })
+    const given = Object.entries(variables).map(([name, value]) => [name, asMaps(value)])
+    const value: unknown = environment.parse(expression)(Object.fromEntries(given))
     return value
   } catch (error) {
     if (!(error instanceof EvaluationError)) throw error
@@ -21,4 +22,11 @@ export function evaluateCondition(expression: string, variables: object): boolea
   const value = evaluateCel(expression, { namespaceObject: {}, ...variables })
   if (typeof value !== 'boolean') throw new Error('must evaluate to bool')
   return value
+}
+
+/** Objects as maps: the library would take a key `constructor` for the object's own, and miss `__proto__`. */
+function asMaps(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(asMaps)
+  if (typeof value !== 'object' || value === null) return value
+  return new Map(Object.entries(value).map(([key, member]) => [key, asMaps(member)]))
 }
