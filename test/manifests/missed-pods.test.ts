@@ -33,7 +33,10 @@ function judge(pod: unknown): { warnings: string[]; auditAnnotations: Record<str
     records(spec['matchConditions']).every(({ expression }) => evaluateCondition(String(expression), { object }))
   if (!isMatched) return { warnings: [], auditAnnotations: {} }
   const variables = Object.fromEntries(
-    records(spec['variables']).map(({ name, expression }) => [name, evaluateCel(String(expression), { object })]),
+    records(spec['variables']).map(({ name, expression }): [string, unknown] => [
+      String(name),
+      evaluateCel(String(expression), { object }),
+    ]),
   )
   const value = (expression: unknown) => evaluateCel(String(expression), { object, variables })
   const name = String(asRecord(policy['metadata'])?.['name'])
@@ -46,7 +49,7 @@ function judge(pod: unknown): { warnings: string[]; auditAnnotations: Record<str
       ),
     auditAnnotations: Object.fromEntries(
       records(spec['auditAnnotations'])
-        .map(({ key, valueExpression }) => [`${name}/${String(key)}`, String(value(valueExpression))])
+        .map(({ key, valueExpression }): [string, string] => [`${name}/${String(key)}`, String(value(valueExpression))])
         .filter(([, text]) => text !== ''),
     ),
   }

@@ -2,7 +2,7 @@ import t, { type Test } from 'tap'
 import { createKubernetes, type KubernetesCore } from '../../simulator/kubernetes/core.ts'
 import { createTestAuthority } from '../support/authority.ts'
 import { evaluateCondition } from '../support/cel.ts'
-import { comparable, isBody, readRecording, type Body } from '../support/recordings.ts'
+import { comparable, readRecording, type Body } from '../support/recordings.ts'
 import { startWebhook } from '../support/webhook-server.ts'
 
 const authority = createTestAuthority('test authority')

@@ -6,7 +6,7 @@ const environment = new Environment({ unlistedVariablesAreDyn: true, enableOptio
 /** The value of a CEL expression; throws where CEL has none, in the words of an API server. */
 export function evaluateCel(expression: string, variables: object): unknown {
   try {
-    const given = Object.entries(variables).map(([name, value]) => [name, asMaps(value)])
+    const given = Object.entries(variables).map(([name, value]): [string, unknown] => [name, asMaps(value)])
     const value: unknown = environment.parse(expression)(Object.fromEntries(given))
     return value
   } catch (error) {
