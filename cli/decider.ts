@@ -99,9 +99,17 @@ async function serve({ config, text, flags, listen, env }: Serving): Promise<voi
 
   const pod = podName === undefined ? {} : { podName }
   const kubernetes = knowsKubernetes(env)
-    ? await connectKubernetes({ config, lease: flags.lease, ...pod, identity, userAgent, clock, random, log }).catch(
-        (error: unknown) => fail(`Kubernetes: ${error instanceof Error ? error.message : String(error)}`),
-      )
+    ? await connectKubernetes({
+        config,
+        env,
+        lease: flags.lease,
+        ...pod,
+        identity,
+        userAgent,
+        clock,
+        random,
+        log,
+      }).catch((error: unknown) => fail(`Kubernetes: ${error instanceof Error ? error.message : String(error)}`))
     : NO_KUBERNETES
   if (!kubernetes) return
   stack.add('Kubernetes', () => kubernetes.close())
