@@ -11,6 +11,11 @@ const programs = {
   sidecar: 'cli/sidecar-main.ts',
   decider: 'cli/decider-main.ts',
   inject: 'cli/inject-main.ts',
+  status: 'cli/status-main.ts',
+  switch: 'cli/switch-main.ts',
+  pause: 'cli/pause-main.ts',
+  resume: 'cli/resume-main.ts',
+  doctor: 'cli/doctor-main.ts',
   demo: 'cli/demo-main.ts',
   'simulated-runner': 'simulator/runner/main.ts',
 }
