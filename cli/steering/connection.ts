@@ -60,7 +60,7 @@ export async function connect(
   })
   const reading = await source.read()
   if (reading.token === undefined) {
-    const why = 'problem' in reading && reading.problem !== undefined ? `: ${reading.problem}` : ''
+    const why = reading.problem === undefined ? '' : `: ${reading.problem}`
     throw new Stop(`there is no GitLab token${why}; give --gitlab-token-file or HADR_GITLAB_TOKEN`, EXIT_CONFIG)
   }
   try {

@@ -133,9 +133,8 @@ t.test('status tells its own failures apart from an answer', async t => {
     code: 78,
     stderr: /no GitLab token/,
   })
-  const outage = world.gitlab.faults.add({ fault: { kind: 'status', status: 503 } })
+  world.gitlab.faults.add({ fault: { kind: 'status', status: 503 } })
   t.match(await run(world, runStatus, []), { code: 69, stderr: /503/ })
-  void outage
   endOf(world)
 })
 
