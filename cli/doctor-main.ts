@@ -1,0 +1,36 @@
+import { existsSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+import { loadKubeConfig, openConnection } from '../lib/kubernetes/connection.ts'
+import { systemClock } from '../lib/service/clock.ts'
+import { commandArguments } from './arguments.ts'
+import { runDoctor } from './doctor.ts'
+import { shakeHands } from './doctor/shake-hands.ts'
+import { onTerminal } from './steering/run.ts'
+import { VERSION } from './version.ts'
+
+const insideCluster = process.env['KUBERNETES_SERVICE_HOST'] !== undefined
+
+/** Without any configuration the library would take a server on this machine, which nobody meant. */
+async function openKubernetes() {
+  const configured =
+    process.env['KUBECONFIG'] !== undefined || existsSync(join(homedir(), '.kube', 'config')) || insideCluster
+  if (!configured) return 'needs Kubernetes: set KUBECONFIG, or run it in a pod'
+  try {
+    const kubeConfig = loadKubeConfig()
+    return await openConnection({ kubeConfig, clock: systemClock, userAgent: `gitlab-runner-hadr-doctor/${VERSION}` })
+  } catch (error) {
+    return `the kubeconfig cannot be used: ${error instanceof Error ? error.message : String(error)}`
+  }
+}
+
+void onTerminal(terminal =>
+  runDoctor(commandArguments(process.argv, 'doctor'), {
+    ...terminal,
+    readFile: path => readFile(path, 'utf8'),
+    openKubernetes,
+    insideCluster,
+    shakeHands,
+  }),
+)
