@@ -4,6 +4,7 @@ import { hostname } from 'node:os'
 import { Registry } from 'prom-client'
 import { createDecider } from '../decider/app.ts'
 import { type DeciderConfig, readDeciderConfig } from '../decider/config.ts'
+import { statusRoutes } from '../decider/status/page.ts'
 import { createGitLabClient } from '../lib/gitlab/client.ts'
 import type { GitLabClient } from '../lib/gitlab/types.ts'
 import { createAxiosTransport } from '../lib/http/axios-transport.ts'
@@ -18,6 +19,7 @@ import { type Log, type LogLevel, LOG_LEVELS, createLog } from '../lib/service/l
 import { createOpsServer } from '../lib/service/ops-server.ts'
 import { StopStack } from '../lib/service/stop-stack.ts'
 import { createTokenSource } from '../lib/service/token-source.ts'
+import { readStatusPage } from './status-page.ts'
 import { VERSION } from './version.ts'
 
 /** Kubernetes gives 30 s by default; a write under way and one farewell fit well. */
@@ -119,11 +121,7 @@ async function serve(
         const verdict = decider.alive()
         return verdict === true ? { status: 200, body: 'ok\n' } : { status: 503, body: `${verdict}\n` }
       },
-      '/status': () => ({
-        status: 200,
-        body: `${JSON.stringify(decider.status(), null, 2)}\n`,
-        contentType: 'application/json; charset=utf-8',
-      }),
+      ...statusRoutes(await readStatusPage(), () => decider.status()),
     },
     portTaken: 'fail',
     clock,

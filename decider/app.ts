@@ -43,6 +43,10 @@ export interface Decider {
 }
 
 export interface StatusReport {
+  /** Version of this document; what a later one only adds does not change it. */
+  schema: 1
+  /** Now, by the decider's clock; ages are reckoned from here. */
+  at: string
   cluster: string
   decider: { id: string; version: string }
   dryRun: boolean
@@ -131,10 +135,12 @@ export function createDecider(deps: DeciderDeps): Decider {
       return waiting.length === 0 ? true : `GitLab not read yet: ${waiting.map(({ pool }) => pool.name).join(', ')}`
     },
     status: () => ({
+      schema: 1,
+      at: new Date(clock.wallMs()).toISOString(),
       cluster: config.cluster,
       decider: identity,
       dryRun,
-      pools: parts.map(({ book }) => book.report()).filter(report => report !== undefined),
+      pools: parts.map(({ book }) => book.report(clock.wallMs())).filter(report => report !== undefined),
     }),
   }
 }

@@ -1,7 +1,9 @@
 import type { Decision } from '../loop.ts'
 import { ageMs } from '../memory.ts'
-import type { Alert, PoolConfig, State } from '../model.ts'
+import type { Alert, Control, PoolConfig, State } from '../model.ts'
 import { viewClusters } from '../views.ts'
+import { type Problem, type Verdict, problemsOf, verdictOf } from './problems.ts'
+import { type HoldersSince, createTimeline } from './timeline.ts'
 
 /** How many decisions that changed or wrote something are kept. */
 const KEPT_DECISIONS = 50
@@ -16,6 +18,11 @@ export interface ClusterReport {
   epoch: number | null
   score: number
   available: number | null
+  /** Pods, and pods that its workloads ask for. */
+  total: number | null
+  desired: number | null
+  /** The state that its decider published. */
+  reason: string | null
   runners: number
   /** Unpaused runners that carry the main tag. */
   holding: number
@@ -26,14 +33,33 @@ export interface ClusterReport {
   effective: boolean
 }
 
+/** A wish of people that counts at `at`, by GitLab's clock. */
+export interface WishReport {
+  until: string
+  by: string
+  why: string
+}
+
+export interface PinReport extends WishReport {
+  to: string
+  force: boolean
+}
+
 export interface PoolReport {
   pool: string
   mainTag: string
+  /** `nobody`: no cluster holds the main tag; `degraded`: one does, but there are problems. */
+  verdict: Verdict
+  problems: Problem[]
   state: State
   explain: string
   at: string
   /** Clusters that hold the main tag. */
   holders: string[]
+  /** Who held it when, as this process saw it; oldest first. */
+  timeline: HoldersSince[]
+  pause: WishReport | null
+  pin: PinReport | null
   gitlabReadable: boolean
   clusters: ClusterReport[]
   alerts: readonly Alert[]
@@ -51,12 +77,15 @@ export interface DecisionReport {
 /** What `/status` tells of one pool: the newest decision in full, and the last ones that changed or wrote something. */
 export interface StatusBook {
   record(decision: Decision): void
-  report(): PoolReport | undefined
+  report(nowMs: number): PoolReport | undefined
 }
 
 export function createStatusBook(config: PoolConfig): StatusBook {
   let latest: Decision | undefined
   let clusters: ClusterReport[] = []
+  let wishes: Pick<PoolReport, 'pause' | 'pin'> = { pause: null, pin: null }
+  const timeline = createTimeline()
+  const holders = () => clusters.filter(cluster => cluster.holding > 0).map(cluster => cluster.name)
   const kept: DecisionReport[] = []
 
   return {
@@ -68,19 +97,39 @@ export function createStatusBook(config: PoolConfig): StatusBook {
         if (kept.length > KEPT_DECISIONS) kept.shift()
       }
       latest = decision
-      if (decision.seen.gitlab.readable) clusters = reportClusters(decision, config)
+      const { gitlab } = decision.seen
+      if (gitlab.readable) {
+        clusters = reportClusters(decision, config)
+        wishes = reportWishes(plan.next.control, gitlab.serverMs)
+      }
+      timeline.saw(decision.atMs, gitlab.readable ? holders() : null)
     },
-    report() {
+    report(nowMs) {
       if (!latest) return undefined
       const { plan, seen } = latest
+      const { gitlab, own } = seen
+      const problems = problemsOf({
+        mainTag: config.mainTag,
+        clusters,
+        holders: holders(),
+        alerts: plan.alerts,
+        atMs: latest.atMs,
+        nowMs,
+        gitlabWhy: gitlab.readable ? undefined : gitlab.why,
+        ownWhy: gitlab.readable && !own.known ? own.why : undefined,
+      })
       return {
         pool: config.name,
         mainTag: config.mainTag,
+        verdict: verdictOf({ clusters, holders: holders() }, problems.length),
+        problems,
         state: plan.state,
         explain: plan.explain,
         at: iso(latest.atMs),
-        holders: clusters.filter(cluster => cluster.holding > 0).map(cluster => cluster.name),
-        gitlabReadable: seen.gitlab.readable,
+        holders: holders(),
+        timeline: timeline.entries(),
+        ...wishes,
+        gitlabReadable: gitlab.readable,
         clusters,
         alerts: plan.alerts,
         decisions: [...kept],
@@ -101,6 +150,9 @@ function reportClusters({ seen, plan }: Decision, config: PoolConfig): ClusterRe
       epoch: view.status?.epoch ?? null,
       score: view.score,
       available: view.self ? ownAvailable : (view.status?.available ?? null),
+      total: (view.self && seen.own.known ? seen.own : view.status)?.total ?? null,
+      desired: (view.self && seen.own.known ? seen.own : view.status)?.desired ?? null,
+      reason: view.self ? plan.state : (view.status?.reason ?? null),
       runners: view.runners.length,
       holding: view.holds.length,
       presence: view.presence,
@@ -110,6 +162,18 @@ function reportClusters({ seen, plan }: Decision, config: PoolConfig): ClusterRe
       effective: view.effective,
     }
   })
+}
+
+/** Wishes that have expired count no more and are not shown. */
+function reportWishes(control: Control | undefined, serverMs: number): Pick<PoolReport, 'pause' | 'pin'> {
+  const valid = <Wish extends { untilMs: number }>(wish: Wish | undefined) =>
+    wish && serverMs < wish.untilMs ? wish : undefined
+  const pause = valid(control?.pause)
+  const pin = valid(control?.pin)
+  return {
+    pause: pause ? { until: iso(pause.untilMs), by: pause.by, why: pause.why } : null,
+    pin: pin ? { to: pin.to, until: iso(pin.untilMs), by: pin.by, why: pin.why, force: pin.force } : null,
+  }
 }
 
 function iso(ms: number): string {
