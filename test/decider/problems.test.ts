@@ -130,7 +130,10 @@ t.test('a decider that hangs is told with the seconds since it looked', t => {
 
 t.test('every alert has its sentence', t => {
   const alerts: [Alert, RegExp][] = [
-    [{ kind: 'config_mismatch', clusters: ['b', 'c'] }, /^warning: This pool is configured otherwise in cluster b and c;/],
+    [
+      { kind: 'config_mismatch', clusters: ['b', 'c'] },
+      /^warning: This pool is configured otherwise in cluster b and c;/,
+    ],
     [{ kind: 'foreign_main_tag', runnerIds: [7] }, /^warning: A runner of no cluster carries rnd-runner: 7\./],
     [{ kind: 'unreadable_file', cluster: 'b', why: 'schema' }, /status file of cluster b .*\(schema\)/],
     [{ kind: 'unreadable_control', why: '/pools' }, /control\.json .*\(\/pools\)/],

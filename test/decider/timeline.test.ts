@@ -55,7 +55,9 @@ t.test('whatever happens, it is bounded, never says the same twice in a row, and
       const entries = timeline.entries()
       t.ok(entries.length <= kept)
       t.strictSame(entries.at(-1)?.holders, seen.at(-1))
-      t.ok(entries.every(({ holders }, index) => index === 0 || String(holders) !== String(entries[index - 1]?.holders)))
+      t.ok(
+        entries.every(({ holders }, index) => index === 0 || String(holders) !== String(entries[index - 1]?.holders)),
+      )
       t.same(
         entries.map(entry => entry.at),
         entries.map(entry => entry.at).toSorted(),
