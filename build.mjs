@@ -22,6 +22,7 @@ const programs = {
 }
 const present = Object.fromEntries(Object.entries(programs).filter(([, source]) => existsSync(source)))
 const { version } = JSON.parse(await readFile('package.json', 'utf8'))
+const statusPage = await readFile('decider/status/page.html', 'utf8')
 
 await rm(outdir, { recursive: true, force: true })
 await build({
@@ -35,7 +36,10 @@ await build({
   platform: 'node',
   target: 'node20',
   format: 'cjs',
-  define: { 'process.env.HADR_VERSION': JSON.stringify(version) },
+  define: {
+    'process.env.HADR_VERSION': JSON.stringify(version),
+    'process.env.HADR_STATUS_PAGE': JSON.stringify(statusPage),
+  },
   logLevel: 'warning',
 })
 if (present.hadr) await chmod(join(outdir, 'hadr.cjs'), 0o755)

@@ -5,6 +5,7 @@ import { Registry } from 'prom-client'
 import { createDecider } from '../decider/app.ts'
 import { type DeciderConfig, readDeciderConfig } from '../decider/config.ts'
 import { watchConfig } from '../decider/reload.ts'
+import { statusRoutes } from '../decider/status/page.ts'
 import { createGitLabClient } from '../lib/gitlab/client.ts'
 import type { GitLabClient } from '../lib/gitlab/types.ts'
 import { createAxiosTransport } from '../lib/http/axios-transport.ts'
@@ -19,8 +20,9 @@ import { type Log, type LogLevel, LOG_LEVELS, createLog } from '../lib/service/l
 import { createOpsServer } from '../lib/service/ops-server.ts'
 import { StopStack } from '../lib/service/stop-stack.ts'
 import { createTokenSource } from '../lib/service/token-source.ts'
-import { statusRoutes } from './decider/routes.ts'
+import { decisionRoutes } from './decider/routes.ts'
 import { type KubernetesParts, connectKubernetes, identityOf, knowsKubernetes } from './decider/kubernetes.ts'
+import { readStatusPage } from './status-page.ts'
 import { VERSION } from './version.ts'
 
 /** Kubernetes gives 30 s by default; a write under way and one farewell fit well. */
@@ -165,7 +167,7 @@ async function serve({ config, text, flags, listen, env }: Serving): Promise<voi
     listen,
     registry,
     ready: () => decider.ready(),
-    routes: statusRoutes(decider),
+    routes: { ...statusRoutes(await readStatusPage(), () => decider.status()), ...decisionRoutes(decider) },
     portTaken: 'fail',
     clock,
     random,

@@ -12,13 +12,17 @@ import { VERSION } from './version.ts'
 
 const insideCluster = process.env['KUBERNETES_SERVICE_HOST'] !== undefined
 
+/** A person's own kubeconfig counts here: nothing is written. */
+function kubeconfigFile(): string | undefined {
+  const home = join(homedir(), '.kube', 'config')
+  return process.env['KUBECONFIG'] ?? (existsSync(home) ? home : undefined)
+}
+
 /** Without any configuration the library would take a server on this machine, which nobody meant. */
 async function openKubernetes() {
-  const configured =
-    process.env['KUBECONFIG'] !== undefined || existsSync(join(homedir(), '.kube', 'config')) || insideCluster
-  if (!configured) return 'needs Kubernetes: set KUBECONFIG, or run it in a pod'
+  if (kubeconfigFile() === undefined && !insideCluster) return 'needs Kubernetes: set KUBECONFIG, or run it in a pod'
   try {
-    const kubeConfig = loadKubeConfig()
+    const kubeConfig = loadKubeConfig(kubeconfigFile(), process.env)
     return await openConnection({ kubeConfig, clock: systemClock, userAgent: `gitlab-runner-hadr-doctor/${VERSION}` })
   } catch (error) {
     return `the kubeconfig cannot be used: ${error instanceof Error ? error.message : String(error)}`

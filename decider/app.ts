@@ -48,6 +48,10 @@ export interface Decider {
 }
 
 export interface StatusReport {
+  /** Version of this document; what a later one only adds does not change it. */
+  schema: 1
+  /** Now, by the decider's clock; ages are reckoned from here. */
+  at: string
   cluster: string
   decider: { id: string; version: string }
   dryRun: boolean
@@ -62,7 +66,7 @@ const NEVER = () => new AbortController().signal
 
 /** The decider of one cluster: a term of work for as long as it leads, one after the other, never two at once. */
 export function createDecider(deps: DeciderDeps): Decider {
-  const { identity, dryRun, log, events } = deps
+  const { identity, dryRun, clock, log, events } = deps
   let { config } = deps
   const metrics = createDeciderMetrics(deps.registry)
   const records = new Map<string, DecisionRecords>()
@@ -155,12 +159,14 @@ export function createDecider(deps: DeciderDeps): Decider {
     },
     records: () => Object.fromEntries(records),
     status: () => ({
+      schema: 1,
+      at: new Date(clock.wallMs()).toISOString(),
       cluster: config.cluster,
       decider: identity,
       dryRun,
       role: leads() ? 'leader' : 'standby',
       leader: leaderName(),
-      pools: leads() ? [...books.values()].map(book => book.report()).filter(report => report !== undefined) : [],
+      pools: leads() ? [...books.values()].flatMap(book => book.report(clock.wallMs()) ?? []) : [],
     }),
   }
 }

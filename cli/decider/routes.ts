@@ -1,14 +1,13 @@
 import type { Decider } from '../../decider/app.ts'
 import type { OpsAnswer, OpsRoute } from '../../lib/service/ops-server.ts'
 
-/** What the decider tells besides metrics and readiness. */
-export function statusRoutes(decider: Decider): Record<string, OpsRoute> {
+/** Whether the loops turn, and the decisions that are kept. */
+export function decisionRoutes(decider: Decider): Record<string, OpsRoute> {
   return {
     '/livez': () => {
       const verdict = decider.alive()
       return verdict === true ? { status: 200, body: 'ok\n' } : { status: 503, body: `${verdict}\n` }
     },
-    '/status': () => json(`${JSON.stringify(decider.status(), null, 2)}\n`),
     '/status/decisions': query => decisions(decider, query),
   }
 }

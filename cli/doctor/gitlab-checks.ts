@@ -57,7 +57,9 @@ export const gitlabChecks: readonly GitLabCheck[] = [
     needs: 'the scope read_api',
     run: async context => {
       const { gitlab, config } = parts(context)
-      return judgeGroupRole(await gitlab.groupRole(), config.gitlab.group)
+      const { group } = config.gitlab
+      if (group === undefined) return skipped('the runners belong to no group, so that listing them shows as much')
+      return judgeGroupRole(await gitlab.groupRole(group), group)
     },
   },
   {

@@ -1,8 +1,8 @@
-import type { DeciderConfig } from '../../decider/config.ts'
+import { type DeciderConfig, runnerOwnerOf } from '../../decider/config.ts'
 import { statusBranch } from '../../decider/act/publisher.ts'
 import type { PoolConfig } from '../../decider/model.ts'
 import type { BranchFacts, BranchRule, GitLabDesk, ProjectFacts, TokenFacts } from '../../lib/gitlab/desk-types.ts'
-import type { GitLabClient, PoolRunner } from '../../lib/gitlab/types.ts'
+import type { GitLabClient, PoolRunner, RunnerOwner } from '../../lib/gitlab/types.ts'
 import { readScene, type Scene } from '../steering/read.ts'
 
 /** One token of the decider: what it is used for, and what GitLab says of it. */
@@ -20,7 +20,7 @@ export interface GitLabFacts {
   /** GitLab's clock, after the first answer. */
   nowMs(): number | undefined
   /** Role of the runner token's user in the group. */
-  groupRole(): Promise<number>
+  groupRole(group: number): Promise<number>
   project(): Promise<ProjectFacts>
   branches(): Promise<BranchFacts[]>
   rules(): Promise<BranchRule[]>
@@ -39,7 +39,8 @@ export interface GitLabTools {
 }
 
 export function createGitLabFacts({ config, desk, client, projectDesk }: GitLabTools): GitLabFacts {
-  const { group, project: projectId } = config.gitlab
+  const { project: projectId } = config.gitlab
+  const owner = runnerOwnerOf(config)
   const one = desk === projectDesk
   const project = once(() => projectDesk.project(projectId))
   const runners = new Map<string, Promise<readonly PoolRunner[]>>()
@@ -53,7 +54,7 @@ export function createGitLabFacts({ config, desk, client, projectDesk }: GitLabT
         ...(second ? [{ name: 'gitlab.projectTokenFile', runners: false, project: true, facts: second }] : []),
       ]
     }),
-    groupRole: once(async () => desk.groupRole(group, (await desk.token()).userId)),
+    groupRole: async group => desk.groupRole(group, (await desk.token()).userId),
     project,
     branches: once(() => projectDesk.branches(projectId, statusBranch(''))),
     rules: once(() => projectDesk.branchRules(projectId)),
@@ -61,7 +62,7 @@ export function createGitLabFacts({ config, desk, client, projectDesk }: GitLabT
     runners: pool => {
       const known = runners.get(pool.name)
       if (known) return known
-      const reading = readRunners(client, group, projectId, pool)
+      const reading = readRunners(client, owner, projectId, pool)
       runners.set(pool.name, reading)
       return reading
     },
@@ -69,9 +70,9 @@ export function createGitLabFacts({ config, desk, client, projectDesk }: GitLabT
 }
 
 /** Where lists do not tell all tags, each runner is read, so that two cluster tags on one cannot hide. */
-async function readRunners(client: GitLabClient, group: number, project: number, pool: PoolConfig) {
+async function readRunners(client: GitLabClient, owner: RunnerOwner, project: number, pool: PoolConfig) {
   const tags = [...pool.clusters.map(({ tag }) => tag), pool.mainTag]
-  const { runners } = await client.readPool({ group, project, tags, files: [] })
+  const { runners } = await client.readPool({ ...owner, project, tags, files: [] })
   return runners
 }
 

@@ -31,6 +31,7 @@ export function createGitLabDesk(options: GitLabClientOptions): GitLabDesk {
     maxResponseBytes: options.maxResponseBytes ?? DEFAULT_MAX_RESPONSE_BYTES,
     userAgent: options.userAgent ?? 'gitlab-runner-hadr',
     onRequest: options.onRequest,
+    onRateLimit: options.onRateLimit,
   })
 
   async function bounded<T>(
