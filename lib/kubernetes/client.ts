@@ -10,6 +10,7 @@ import type {
   Lease,
   Scale,
   Secret,
+  ServerVersion,
 } from './types.ts'
 
 const MAX_NOTE = 1024
@@ -20,6 +21,8 @@ const JSON_PATCH = 'application/json-patch+json'
 
 /** Exactly the calls the programs make. Every method rejects with KubernetesError and nothing else. */
 export interface KubernetesClient {
+  /** The API server's own version; needs no right. */
+  serverVersion(signal?: AbortSignal): Promise<ServerVersion>
   secret(namespace: string, name: string, signal?: AbortSignal): Promise<Secret>
   createSecret(secret: Secret, signal?: AbortSignal): Promise<Secret>
   /** Whole replacement; with `metadata.resourceVersion` a `conflict` when somebody else wrote meanwhile. */
@@ -87,6 +90,14 @@ export function createKubernetesClient({
   }
 
   return {
+    serverVersion: async signal => {
+      const call: Call = { method: 'GET', path: '/version', subject: 'version', ...(signal && { signal }) }
+      const { major, minor } = recordOf(await connection.call(call))
+      // Some providers write the minor version as `29+`.
+      const [whole, part] = [major, minor].map(text => Number.parseInt(typeof text === 'string' ? text : '', 10))
+      if (whole === undefined || part === undefined || Number.isNaN(whole + part)) throw misshapen(call)
+      return { major: whole, minor: part }
+    },
     secret: (namespace, name, signal) => get(named(SECRETS, namespace, 'secrets', name), signal),
     createSecret: (secret, signal) => post(SECRETS, 'secrets', secret, signal),
     replaceSecret: (secret, signal) => put(placeOf(SECRETS, 'secrets', secret), secret, signal),
