@@ -119,7 +119,7 @@ async function createCluster(
         {
           name: `decider-${name}`,
           script: join(options.programs, 'decider.cjs'),
-          args: ['--config', config, '--listen', `127.0.0.1:${deciderPort}`],
+          args: ['--config', config, '--no-lease', '--listen', `127.0.0.1:${deciderPort}`],
           environment: {},
         },
         logFile('decider'),

@@ -2,9 +2,7 @@ import type { Decision } from '../loop.ts'
 import { ageMs } from '../memory.ts'
 import type { Alert, PoolConfig, State } from '../model.ts'
 import { viewClusters } from '../views.ts'
-
-/** How many decisions that changed or wrote something are kept. */
-const KEPT_DECISIONS = 50
+import type { DecisionRecords, DecisionReport } from './records.ts'
 
 /** One cluster as the decider reckons with it; what is unknown is null. */
 export interface ClusterReport {
@@ -36,16 +34,21 @@ export interface PoolReport {
   holders: string[]
   gitlabReadable: boolean
   clusters: ClusterReport[]
+  /** What people wish for; null: nothing that counts now. */
+  pause: { until: string; by: string; why: string } | null
+  pin: PinReport | null
   alerts: readonly Alert[]
   decisions: DecisionReport[]
 }
 
-export interface DecisionReport {
-  at: string
-  state: State
-  step: string
-  explain: string
-  deeds: Decision['deeds']
+export interface PinReport {
+  to: string
+  until: string
+  by: string
+  why: string
+  force: boolean
+  /** Why nothing comes of it now; null: it is obeyed. */
+  refused: string | null
 }
 
 /** What `/status` tells of one pool: the newest decision in full, and the last ones that changed or wrote something. */
@@ -54,25 +57,22 @@ export interface StatusBook {
   report(): PoolReport | undefined
 }
 
-export function createStatusBook(config: PoolConfig): StatusBook {
+export function createStatusBook(records: DecisionRecords): StatusBook {
   let latest: Decision | undefined
   let clusters: ClusterReport[] = []
-  const kept: DecisionReport[] = []
+  let wishes: Pick<PoolReport, 'pause' | 'pin'> = { pause: null, pin: null }
 
   return {
     record(decision) {
-      const { plan, deeds } = decision
-      const wrote = deeds.some(deed => deed.operation !== 'publish')
-      if (wrote || latest?.plan.state !== plan.state) {
-        kept.push({ at: iso(decision.atMs), state: plan.state, step: plan.step.kind, explain: plan.explain, deeds })
-        if (kept.length > KEPT_DECISIONS) kept.shift()
-      }
+      records.record(decision)
       latest = decision
-      if (decision.seen.gitlab.readable) clusters = reportClusters(decision, config)
+      if (!decision.seen.gitlab.readable) return
+      clusters = reportClusters(decision, decision.config)
+      wishes = reportWishes(decision, decision.seen.gitlab.serverMs)
     },
     report() {
       if (!latest) return undefined
-      const { plan, seen } = latest
+      const { plan, seen, config } = latest
       return {
         pool: config.name,
         mainTag: config.mainTag,
@@ -82,10 +82,30 @@ export function createStatusBook(config: PoolConfig): StatusBook {
         holders: clusters.filter(cluster => cluster.holding > 0).map(cluster => cluster.name),
         gitlabReadable: seen.gitlab.readable,
         clusters,
+        ...wishes,
         alerts: plan.alerts,
-        decisions: [...kept],
+        decisions: records.list(),
       }
     },
+  }
+}
+
+function reportWishes({ plan }: Decision, serverMs: number): Pick<PoolReport, 'pause' | 'pin'> {
+  const { pause, pin } = plan.next.control ?? {}
+  const refusal = plan.alerts.find(alert => alert.kind === 'pin_refused')
+  return {
+    pause: pause && serverMs < pause.untilMs ? { until: iso(pause.untilMs), by: pause.by, why: pause.why } : null,
+    pin:
+      pin && serverMs < pin.untilMs
+        ? {
+            to: pin.to,
+            until: iso(pin.untilMs),
+            by: pin.by,
+            why: pin.why,
+            force: pin.force,
+            refused: refusal?.why ?? null,
+          }
+        : null,
   }
 }
 

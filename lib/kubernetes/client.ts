@@ -40,6 +40,9 @@ export interface KubernetesClient {
   /** Needs `metadata.resourceVersion`. Beware: a lease that does not exist is created, whatever version is given. */
   replaceLease(lease: Lease, signal?: AbortSignal): Promise<Lease>
   deployment(namespace: string, name: string, signal?: AbortSignal): Promise<KubernetesObject>
+  /** All pages of one consistent list. */
+  deployments(namespace: string, labelSelector: string, signal?: AbortSignal): Promise<KubernetesObject[]>
+  statefulSets(namespace: string, labelSelector: string, signal?: AbortSignal): Promise<KubernetesObject[]>
   deploymentScale(namespace: string, name: string, signal?: AbortSignal): Promise<Scale>
   /** Sets the wanted replicas if they still are `from`; `conflict` otherwise. */
   scaleDeployment(namespace: string, name: string, from: number, to: number, signal?: AbortSignal): Promise<Scale>
@@ -77,6 +80,17 @@ export function createKubernetesClient({
     const { namespace = '', name } = body.metadata
     const path = `${root}/namespaces/${encodeURIComponent(namespace)}/${plural}`
     return object({ method: 'POST', path, subject: `${plural} ${namespace}/${name}`, body, ...(signal && { signal }) })
+  }
+  async function selected(
+    root: string,
+    namespace: string,
+    plural: string,
+    labelSelector: string,
+    signal?: AbortSignal,
+  ): Promise<KubernetesObject[]> {
+    const path = `${root}/namespaces/${encodeURIComponent(namespace)}/${plural}`
+    const call: Call = { method: 'GET', path, subject: `${plural} ${namespace}`, ...(signal && { signal }) }
+    return (await listAll(connection, call, { labelSelector })).items
   }
   const placeOf = (root: string, plural: string, { metadata }: KubernetesObject) =>
     named(root, metadata.namespace ?? '', plural, metadata.name)
@@ -123,11 +137,9 @@ export function createKubernetesClient({
       const at = scaleAt(namespace, name)
       return scaleOf(await object({ method: 'PATCH', ...at, body, contentType: JSON_PATCH, ...(signal && { signal }) }))
     },
-    pods: async (namespace, labelSelector, signal) => {
-      const path = `/api/v1/namespaces/${encodeURIComponent(namespace)}/pods`
-      const call: Call = { method: 'GET', path, subject: `pods ${namespace}`, ...(signal && { signal }) }
-      return (await listAll(connection, call, { labelSelector })).items
-    },
+    deployments: (namespace, selector, signal) => selected(APPS, namespace, 'deployments', selector, signal),
+    statefulSets: (namespace, selector, signal) => selected(APPS, namespace, 'statefulsets', selector, signal),
+    pods: (namespace, selector, signal) => selected('/api/v1', namespace, 'pods', selector, signal),
     createEvent: async (event, signal) => {
       const { namespace } = event.regarding
       await connection.call({
