@@ -37,6 +37,8 @@ export function createDeciderMetrics(registry: Registry) {
     'When the configuration in use was read for the first time.',
   )
   const rateLimit = single('gitlab_ratelimit_remaining', 'Requests that GitLab still allows in its current period.')
+  // A gauge without labels would begin as 0, and GitLab need not tell at all.
+  rateLimit.remove()
 
   const state = gauge('state', 'Which state the pool is in: 1 for that one, 0 for the others.', ['pool', 'state'])
   const alert = gauge('alert', 'What people must look at: 1 while it is so.', ['pool', 'kind'])

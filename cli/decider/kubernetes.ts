@@ -44,7 +44,7 @@ export function identityOf(podName: string | undefined, hostname: string): strin
 /** Rejects with what is wrong with the cluster's configuration. */
 export async function connectKubernetes(setting: KubernetesSetting): Promise<KubernetesParts> {
   const { config, podName, identity, clock, random, log } = setting
-  const kubeConfig = loadKubeConfig()
+  const kubeConfig = loadKubeConfig(process.env['KUBECONFIG'], process.env)
   const connection = await openConnection({ kubeConfig, clock, userAgent: setting.userAgent })
   const kubernetes = createKubernetesClient({ connection, clock })
   const home = kubeConfig.getContextObject(kubeConfig.getCurrentContext())?.namespace ?? 'default'
