@@ -6,7 +6,7 @@ import type { Log } from '../lib/service/log.ts'
 import { type Publisher, CONTROL_PATH, STATUS_PATH, createPublisher, statusBranch } from './act/publisher.ts'
 import { createTagWriter } from './act/tag-writer.ts'
 import { type DeciderConfig, poolsOf } from './config.ts'
-import { createPoolLoop } from './loop.ts'
+import { type LoopDeps, createPoolLoop } from './loop.ts'
 import { type DeciderMetrics, createDeciderMetrics } from './metrics.ts'
 import type { OwnCapacity, PoolConfig, RunnerView } from './model.ts'
 import { capacityOf, capacityQuery } from './observe/capacity.ts'
@@ -27,6 +27,7 @@ export interface DeciderDeps {
   clock: Clock
   random: Random
   log: Log
+  decide?: LoopDeps['decide']
 }
 
 export interface Decider {
@@ -99,6 +100,7 @@ export function createDecider(deps: DeciderDeps): Decider {
       random,
       log,
       dryRun,
+      ...(deps.decide ? { decide: deps.decide } : {}),
       onDecision(decision) {
         turn.lastMs = clock.monotonicMs()
         turn.readable ||= decision.seen.gitlab.readable

@@ -13,6 +13,8 @@ export interface LoopDeps extends Omit<ActDeps, 'look'> {
   /** Decide and record, but write nothing anywhere. */
   dryRun: boolean
   onDecision: (decision: Decision) => void
+  /** The rule that decides; another than the protocol's only where a simulation is to catch it. */
+  decide?: typeof decide
 }
 
 /** One cycle, with all that is needed to decide it again. */
@@ -36,7 +38,7 @@ const LOOK_MIN_MS = 5000
  * and the outcomes of the last writes. `run` resolves after `signal` aborts, when the write under way is finished.
  */
 export function createPoolLoop(pool: PoolConfig, deps: LoopDeps) {
-  const { clock, log, publisher } = deps
+  const { clock, log, publisher, decide: rule = decide } = deps
   let memory: Memory = NO_MEMORY
   let outcomes: Outcomes = NO_OUTCOMES
   let lastSaid = ''
@@ -74,7 +76,7 @@ export function createPoolLoop(pool: PoolConfig, deps: LoopDeps) {
     const startMs = clock.monotonicMs()
     const seen = await observe()
     const previous = memory
-    const plan = decide(seen, previous, pool)
+    const plan = rule(seen, previous, pool)
     memory = plan.next
     say(plan)
     // A dry run reckons as if it had published, or it would take itself for cut off and tell nothing but that.
