@@ -39,7 +39,7 @@ export class Fleet {
   readonly #entityIds: number[] = []
   #made = 0
   #inhibitions = 0
-  #brokenPods = 0
+  readonly #broken: number[] = []
 
   constructor(
     readonly options: FleetOptions,
@@ -73,12 +73,11 @@ export class Fleet {
 
   /** The first `count` pods say that they cannot take jobs, and ask for none. */
   breakPods(count: number): () => void {
-    const before = this.#brokenPods
-    this.#brokenPods = Math.max(before, count)
-    for (const pod of this.present().slice(0, this.#brokenPods)) this.#say(pod, 'unavailable')
+    this.#broken.push(count)
+    for (const pod of this.present()) if (this.#isBroken(pod)) this.#say(pod, 'unavailable')
     return () => {
-      this.#brokenPods = before
-      for (const pod of this.present().slice(before)) this.#say(pod, 'unknown')
+      this.#broken.splice(this.#broken.indexOf(count), 1)
+      for (const pod of this.present()) if (!this.#isBroken(pod)) this.#say(pod, 'unknown')
     }
   }
 
@@ -156,7 +155,7 @@ export class Fleet {
   }
 
   #isBroken(pod: Pod): boolean {
-    return this.#brokenPods > 0 && this.present().indexOf(pod) < this.#brokenPods
+    return this.present().indexOf(pod) < Math.max(0, ...this.#broken)
   }
 
   /** What an idle runner does: asks for jobs, waits as long as GitLab lets it, and asks again. */

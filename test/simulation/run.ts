@@ -24,6 +24,8 @@ export interface SeedResult {
 export interface SeedOptions {
   decide?: Decide
   trace?: boolean
+  /** Only these kinds of faults. */
+  kinds?: readonly string[]
   /** Also waits until every preference must have been followed, and for quiet after that. */
   long?: boolean
 }
@@ -36,7 +38,9 @@ const QUIET_MS = 600_000
 
 /** Runs one seed from the first start of its deciders to the calm after its faults. */
 export async function runSeed(seed: number, options: SeedOptions = {}): Promise<SeedResult> {
-  const scenario = createScenario(seed, createRandom(seed), FAULTS)
+  const { kinds } = options
+  const faults = kinds ? FAULTS.filter(({ kind }) => kinds.includes(kind)) : FAULTS
+  const scenario = createScenario(seed, createRandom(seed), faults)
   return await runScenario(scenario, options)
 }
 

@@ -4,6 +4,11 @@ import type { TagChange } from '../../simulator/gitlab/observation.ts'
 import type { Site } from './site.ts'
 import { type PublishedFile, type World, type WorldWatch, MAIN_TAG } from './world.ts'
 
+/** A file, and each decider's time of reading when it was published. */
+interface SeenFile extends PublishedFile {
+  readMs: ReadonlyMap<string, number>
+}
+
 export interface Violation {
   atMs: number
   /** `S1` to `S8` as in the design, or `L1` to `L4`. */
@@ -28,7 +33,9 @@ export class Safety implements WorldWatch {
   excusedGaps = 0
   selfInflictedGaps = 0
   handOvers = 0
-  readonly #files = new Map<string, PublishedFile[]>()
+  readonly #files = new Map<string, SeenFile[]>()
+  /** Per decider: how long it has been able to read GitLab, a cycle's worth at most per look. */
+  readonly #readMs = new Map<string, { totalMs: number; lastMs: number }>()
   readonly #top = new Map<string, { seq: number; epoch: number }>()
   readonly #readable = new Map<string, boolean>()
   readonly #causes = new Map<string, { epoch: number; cause: string }>()
@@ -54,7 +61,13 @@ export class Safety implements WorldWatch {
 
   onPlan(site: Site, seen: Observation, plan: Plan, config: PoolConfig): void {
     this.#readable.set(site.name, seen.gitlab.readable)
+    if (seen.gitlab.readable) this.#countRead(site)
     const { step } = plan
+    const says = plan.publish ?? (step.kind === 'promote' || step.kind === 'demote' ? step.status : undefined)
+    const unknown = !seen.own.known || (seen.own.available === 0 && seen.own.unknownPods > 0)
+    if (unknown && says && says.available !== null) {
+      this.fail('S5', `${site.name} says that ${says.available} pods are available, though it does not know`)
+    }
     if (!seen.gitlab.readable && (step.kind !== 'none' || plan.publish || plan.probes.length > 0)) {
       this.fail('S5', `${site.name} wants to write although GitLab cannot be read: ${JSON.stringify(step)}`)
     }
@@ -92,7 +105,7 @@ export class Safety implements WorldWatch {
   onFile(file: PublishedFile, before: PublishedFile | undefined): void {
     const { cluster, seq, epoch, active } = file
     const history = this.#files.get(cluster) ?? []
-    history.push(file)
+    history.push({ ...file, readMs: new Map([...this.#readMs].map(([name, { totalMs }]) => [name, totalMs])) })
     if (history.length > 400) history.splice(0, 200)
     this.#files.set(cluster, history)
     const top = this.#top.get(cluster)
@@ -176,7 +189,7 @@ export class Safety implements WorldWatch {
     const tags = sent['tag_list']
     if (tags === undefined) {
       if (keys !== 'locked') this.fail('S2', `${site.name} sends ${keys} to runner ${runnerId}`)
-      if (owner === undefined || owner === site.name || !this.#wasSilent(owner, this.world.timing.deadAfterMs)) {
+      if (owner === undefined || owner === site.name || !this.#sawSilence(site, owner, this.world.timing.deadAfterMs)) {
         this.fail('S2', `${site.name} wakes runner ${runnerId} of ${owner ?? 'nobody'}, which was not silent`)
       }
       return
@@ -234,7 +247,7 @@ export class Safety implements WorldWatch {
   #checkFence(site: Site, owner: string | undefined, runnerId: number): void {
     const { deadAfterMs, pollMs } = this.world.timing
     const what = `${site.name} fences runner ${runnerId} of ${owner ?? 'nobody'}`
-    if (owner === undefined || !this.#wasSilent(owner, deadAfterMs + 2 * pollMs)) {
+    if (owner === undefined || !this.#sawSilence(site, owner, deadAfterMs + 2 * pollMs)) {
       this.fail('S2', `${what}, which was not silent`)
     }
     const nowMs = this.world.time.monotonicMs()
@@ -245,13 +258,22 @@ export class Safety implements WorldWatch {
     if (!claimed) this.fail('S2', `${what} without a claim of its own`)
   }
 
-  /** Whether a cluster's file stood still for `ms` at some moment so late that a write may rest on it. */
-  #wasSilent(cluster: string, ms: number): boolean {
+  #countRead({ name }: Site): void {
+    const nowMs = this.world.time.monotonicMs()
+    const before = this.#readMs.get(name) ?? { totalMs: 0, lastMs: nowMs }
+    const stepMs = Math.min(nowMs - before.lastMs, (2 * this.world.timing.pollMs) / RATE_ERROR)
+    this.#readMs.set(name, { totalMs: before.totalMs + stepMs, lastMs: nowMs })
+  }
+
+  /** Whether `site` read a cluster's file unchanged for `ms`, until a moment so late that a write may rest on it. */
+  #sawSilence({ name }: Site, cluster: string, ms: number): boolean {
     const nowMs = this.world.time.monotonicMs()
     const files = this.#files.get(cluster) ?? []
-    return files.some(({ atMs }, index) => {
-      const untilMs = files[index + 1]?.atMs ?? nowMs
-      return untilMs - atMs >= ms * RATE_ERROR && nowMs - untilMs <= this.#lateMs()
+    const readNowMs = this.#readMs.get(name)?.totalMs ?? 0
+    return files.some(({ readMs }, index) => {
+      const next = files[index + 1]
+      const silentMs = (next ? (next.readMs.get(name) ?? 0) : readNowMs) - (readMs.get(name) ?? 0)
+      return silentMs >= ms * RATE_ERROR && nowMs - (next?.atMs ?? nowMs) <= this.#lateMs()
     })
   }
 }

@@ -61,7 +61,7 @@ export interface FaultRange {
 export function createScenario(seed: number, random: Random, kinds: readonly FaultRange[]): Scenario {
   const world = createWorldPlan(seed, random)
   const chosen = shuffled(kinds, random).slice(0, 1 + Math.floor(random() * 5))
-  const faultyMs = (12 + random() * 28) * MINUTE_MS
+  const faultyMs = (10 + random() * 22) * MINUTE_MS
   const everyMs = (0.7 + random() * 4) * MINUTE_MS
   const faults: PlannedFault[] = []
   for (let atMs = CALM_MS + random() * everyMs; atMs < CALM_MS + faultyMs; atMs += everyMs * (0.2 + 1.6 * random())) {

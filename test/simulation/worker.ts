@@ -1,0 +1,15 @@
+import { setMaxListeners } from 'node:events'
+import { runSeed } from './run.ts'
+import type { Task, TaskResult } from './workers.ts'
+
+// Every request under way listens to the simulated GitLab itself.
+setMaxListeners(0)
+
+async function answer(task: Task): Promise<TaskResult> {
+  if (task.kind === 'seed') return { kind: 'seed', result: await runSeed(task.seed, { long: task.long }) }
+  throw new Error('unknown task')
+}
+
+process.on('message', (task: Task) => {
+  void answer(task).then(result => process.send?.(result))
+})
