@@ -8,7 +8,7 @@ import { type Violation, Safety } from './safety.ts'
 import { type PlannedFault, type Scenario, createScenario } from './scenario.ts'
 import type { Decide } from './site.ts'
 import { Trace } from './trace.ts'
-import { type World, type WorldWatch, createWorld } from './world.ts'
+import { type World, createWorld, joined } from './world.ts'
 
 export interface SeedResult {
   seed: number
@@ -146,14 +146,4 @@ function tellPlan({ world }: Scenario, trace: Trace): void {
   )
   trace.line('world', `${world.profile}, ${world.strength}, margin ${world.margin}, ${world.graphql ? 'GraphQL' : 'REST'}${world.twoTokens ? ', two tokens' : ''}`)
   for (const line of clusters) trace.line('world', line)
-}
-
-function joined(watches: readonly WorldWatch[]): WorldWatch {
-  return {
-    onPlan: (...args) => watches.forEach(watch => watch.onPlan(...args)),
-    onRequest: (...args) => watches.forEach(watch => watch.onRequest(...args)),
-    onLife: (...args) => watches.forEach(watch => watch.onLife(...args)),
-    onTagChange: (...args) => watches.forEach(watch => watch.onTagChange(...args)),
-    onFile: (...args) => watches.forEach(watch => watch.onFile(...args)),
-  }
 }

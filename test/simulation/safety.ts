@@ -59,6 +59,10 @@ export class Safety implements WorldWatch {
     // Whether a decider lives is read from the site itself.
   }
 
+  onAnswer(): void {
+    // What GitLab did shows in tags and files.
+  }
+
   onPlan(site: Site, seen: Observation, plan: Plan, config: PoolConfig): void {
     this.#readable.set(site.name, seen.gitlab.readable)
     if (seen.gitlab.readable) this.#countRead(site)

@@ -19,7 +19,10 @@ export type TokenFault = 'runners' | 'project'
 
 export interface SiteWatch {
   onPlan(site: Site, seen: Observation, plan: Plan, config: PoolConfig): void
+  /** About to be sent; a decider that is killed here has not sent it. */
   onRequest(site: Site, request: HttpRequest): void
+  /** GitLab has dealt with it; a decider that is killed here never learns that. */
+  onAnswer(site: Site, request: HttpRequest): void
   onLife(site: Site, what: string): void
 }
 
@@ -204,8 +207,10 @@ export class Site {
     if (cut === 'hang') await clock.sleep(24 * 3_600_000, signal)
     if (cut === 'reset') throw new TransportError('network', 'no route to host')
     watch.onRequest(this, request)
+    if (life.over) return await new Promise<never>(() => undefined)
     try {
       const response = await transport(request)
+      watch.onAnswer(this, request)
       if (this.#cutOffs.length > 0) throw new TransportError('network', 'connection reset')
       return response
     } finally {

@@ -40,6 +40,10 @@ export class Trace implements WorldWatch {
     this.line(name, `${what} runner ${runnerId}`)
   }
 
+  onAnswer(): void {
+    // What came of it shows in tags and files.
+  }
+
   onTagChange({ runnerId, before, after, by, pausedBefore, pausedAfter }: TagChange): void {
     const gained = after.filter(tag => !before.includes(tag)).map(tag => `+${tag}`)
     const lost = before.filter(tag => !after.includes(tag)).map(tag => `-${tag}`)

@@ -201,3 +201,15 @@ function configurationOf(name: string, plan: WorldPlan): Record<string, unknown>
     ],
   }
 }
+
+/** All of them watch, in this order. */
+export function joined(watches: readonly WorldWatch[]): WorldWatch {
+  return {
+    onPlan: (...args) => watches.forEach(watch => watch.onPlan(...args)),
+    onRequest: (...args) => watches.forEach(watch => watch.onRequest(...args)),
+    onAnswer: (...args) => watches.forEach(watch => watch.onAnswer(...args)),
+    onLife: (...args) => watches.forEach(watch => watch.onLife(...args)),
+    onTagChange: (...args) => watches.forEach(watch => watch.onTagChange(...args)),
+    onFile: (...args) => watches.forEach(watch => watch.onFile(...args)),
+  }
+}

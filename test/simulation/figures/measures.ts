@@ -1,6 +1,6 @@
 import { PROFILES } from '../../../decider/timing.ts'
 import { MAIN_TAG } from '../world.ts'
-import { calmWorld, mustBeSafe, passed, planOf } from './worlds.ts'
+import { CLUSTER, calmWorld, mustBeSafe, passed, planOf } from './worlds.ts'
 
 /** One part of a figure: some numbers, from nothing but the part's own number. */
 export type Measure = (part: number) => Promise<number[]>
@@ -29,19 +29,22 @@ async function deathToMove(profile: string, part: number): Promise<number[]> {
   return [(movedMs - startMs) / 1000]
 }
 
-/** [hand-overs, gaps made by a decider]: pins send the main tag back and forth while GitLab is healthy. */
-async function handOvers(part: number): Promise<number[]> {
-  const { world, safety } = await calmWorld(planOf(part, 'fast', { graphql: part % 4 !== 0 }))
+/** [hand-overs, gaps made by a decider]: pins send the main tag round and round while GitLab is healthy. */
+async function handOvers(profile: string, part: number): Promise<number[]> {
+  // With three a cluster's quarantine is over when its turn comes again.
+  const clusters = ['a', 'b', 'c'].map((name, index) => ({ ...CLUSTER, name, tagged: index === 0 }))
+  const { world, safety } = await calmWorld(planOf(part, profileOf(profile), { clusters, graphql: part % 4 !== 0 }))
   const until = new Date(world.time.wallMs() + 300 * 24 * 3_600_000).toISOString()
-  for (let count = 0; count < HAND_OVERS_PER_PART; count++) {
-    const to = count % 2 === 0 ? 'b' : 'a'
-    await world.control({ pin: { to, until, by: 'simulation', why: 'there and back' } })
+  for (let count = 1; count <= HAND_OVERS_PER_PART; count++) {
+    const to = world.sites[count % world.sites.length]?.name ?? 'a'
+    await world.control({ pin: { to, until, by: 'simulation', why: 'round and round' } })
     const moved = () => world.holders().has(to) && world.holders().size === 1
     const startMs = world.time.monotonicMs()
     while (!moved() && world.time.monotonicMs() - startMs < 300_000) await passed(world, 2000)
     if (!moved()) throw new Error(`seed ${part}: hand-over ${count} to ${to} did not come to an end`)
   }
   const result = [safety.handOvers, safety.selfInflictedGaps]
+  mustBeSafe(safety)
   world.close()
   return result
 }
@@ -80,14 +83,8 @@ async function disturbed(what: string, part: number): Promise<number[]> {
 
 /** [calls per hour of decider a, tag writes] in a quiet time of `hours`. */
 async function quiet(profile: string, runners: number, hours: number, graphql: boolean): Promise<number[]> {
-  const clusters = ['a', 'b'].map((name, index) => ({
-    name,
-    priority: 0,
-    pods: Math.max(1, runners / 2),
-    entities: 'own' as const,
-    stale: 0,
-    tagged: index === 0,
-  }))
+  const pods = Math.max(1, runners / 2)
+  const clusters = ['a', 'b'].map((name, index) => ({ ...CLUSTER, name, pods, tagged: index === 0 }))
   const { world, safety } = await calmWorld(planOf(1, profileOf(profile), { clusters, graphql }))
   const { state } = world.gitlab
   const calls = () => state.count({ caller: 'token:a' })
@@ -106,7 +103,8 @@ const size = (part: number) => SIZES[part] ?? 1
 export const MEASURES: Readonly<Record<string, Measure>> = {
   'death balanced': part => deathToMove('balanced', part),
   'death fast': part => deathToMove('fast', part),
-  'hand-overs': handOvers,
+  'hand-overs balanced': part => handOvers('balanced', part),
+  'hand-overs fast': part => handOvers('fast', part),
   'gitlab outage': part => disturbed('gitlab outage', part),
   'prometheus outage': part => disturbed('prometheus outage', part),
   'rolling restart': part => disturbed('rolling restart', part),
