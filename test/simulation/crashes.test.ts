@@ -90,15 +90,15 @@ const DETECTION_MS = 130_000
 /** A flow has no more calls than this before its cluster is through with it. */
 const MOST_CALLS = 14
 
-
 const pinned = (world: World) =>
-  world.control({ pin: { to: 'b', until: new Date(world.time.wallMs() + 86_400_000).toISOString(), by: 'ann', why: 'test' } })
+  world.control({
+    pin: { to: 'b', until: new Date(world.time.wallMs() + 86_400_000).toISOString(), by: 'ann', why: 'test' },
+  })
 
 /** Runners of a cluster without the main tag. */
 const lacking = (world: World, cluster: string) =>
-  world.gitlab.state
-    .runners()
-    .filter(runner => world.clusterOf(runner) === cluster && !runner.tags.includes(MAIN_TAG)).length
+  world.gitlab.state.runners().filter(runner => world.clusterOf(runner) === cluster && !runner.tags.includes(MAIN_TAG))
+    .length
 
 const FLOWS: readonly Flow[] = [
   {
@@ -153,7 +153,15 @@ async function crash(flow: Flow, at: number, phase: Phase) {
   await passed(world, 60_000)
   const later = world.gitlab.state.tagHistory.length - before
   world.close()
-  return { happened: watch.happened, calls: watch.calls, tookMs, allowedMs, wrong, later, violations: safety.violations }
+  return {
+    happened: watch.happened,
+    calls: watch.calls,
+    tookMs,
+    allowedMs,
+    wrong,
+    later,
+    violations: safety.violations,
+  }
 }
 
 for (const flow of FLOWS) {

@@ -132,7 +132,11 @@ export class Fleet {
       life: new AbortController(),
     }
     this.pods.push(pod)
-    if (this.pods.length > 200) this.pods.splice(0, this.pods.findIndex(({ goneMs }) => goneMs === undefined))
+    if (this.pods.length > 200)
+      this.pods.splice(
+        0,
+        this.pods.findIndex(({ goneMs }) => goneMs === undefined),
+      )
     void this.#poll(pod)
   }
 

@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util'
+import { formatFigures, measureFigures } from './figures/table.ts'
 import { runSeed } from './run.ts'
 import { runTasks } from './workers.ts'
 
@@ -6,9 +7,13 @@ const { values: given } = parseArgs({
   options: {
     seeds: { type: 'string', default: '2000' },
     first: { type: 'string', default: '1' },
+    handovers: { type: 'string', default: '100000' },
+    deaths: { type: 'string', default: '500' },
     workers: { type: 'string' },
   },
 })
+
+const workers = given.workers === undefined ? {} : { workers: Number(given.workers) }
 
 /** Every so many seeds the calm after the faults is watched for long. */
 const LONG_EVERY = 5
@@ -43,7 +48,7 @@ async function simulate(first: number, count: number): Promise<number> {
       if (process.stdout.isTTY) process.stdout.write(`\r${line()}`)
       else if (sum.seeds % 100 === 0) console.log(line())
     },
-    given.workers === undefined ? {} : { workers: Number(given.workers) },
+    workers,
   )
   console.log(`\n${line()}`)
   for (const seed of failed.slice(0, 3)) {
@@ -53,7 +58,23 @@ async function simulate(first: number, count: number): Promise<number> {
   return failed.length
 }
 
+async function figures(): Promise<void> {
+  const measured = await measureFigures({
+    handOvers: Number(given.handovers),
+    deaths: Number(given.deaths),
+    ...workers,
+    onProgress: what => console.log(`measuring ${what}`),
+  })
+  console.log(`\n${formatFigures(measured)}\n`)
+  const missed = measured.filter(({ reached }) => !reached)
+  for (const { what, profile, target } of missed) console.log(`not reached: ${what}, ${profile}: ${target}`)
+}
+
 const { SEED } = process.env
-const failures =
-  SEED === undefined ? await simulate(Number(given.first), Number(given.seeds)) : await replay(Number(SEED))
-process.exitCode = failures > 0 ? 1 : 0
+if (SEED === undefined) {
+  const failures = await simulate(Number(given.first), Number(given.seeds))
+  if (Number(given.deaths) > 0) await figures()
+  process.exitCode = failures > 0 ? 1 : 0
+} else {
+  process.exitCode = (await replay(Number(SEED))) > 0 ? 1 : 0
+}

@@ -49,7 +49,8 @@ export class SimulatedPrometheus {
 
   #answer(): InstantResult {
     if (this.#has('down')) return { kind: 'unavailable', message: 'connection refused' }
-    if (this.#has('refusing')) return { kind: 'bad_query', message: 'query processing would load too many samples', status: 422 }
+    if (this.#has('refusing'))
+      return { kind: 'bad_query', message: 'query processing would load too many samples', status: 422 }
     if (this.#has('empty')) return { kind: 'empty' }
     const nowMs = this.time.wallMs()
     const samples = this.#samples(nowMs)
@@ -68,7 +69,9 @@ export class SimulatedPrometheus {
     const scrapeMs = Math.floor((lastMs - this.phaseMs) / SCRAPE_MS) * SCRAPE_MS + this.phaseMs
     if (trueMs - scrapeMs > LOOK_BACK_MS) return []
     const atSeconds = (nowMs - (trueMs - scrapeMs)) / 1000
-    const seen = this.fleet.pods.filter(pod => pod.goneMs === undefined || (pod.goneMs > stuckMs && pod.bornMs <= stuckMs))
+    const seen = this.fleet.pods.filter(
+      pod => pod.goneMs === undefined || (pod.goneMs > stuckMs && pod.bornMs <= stuckMs),
+    )
     return seen.flatMap(pod => this.#series(pod, scrapeMs, atSeconds, nowMs))
   }
 

@@ -144,6 +144,9 @@ function tellPlan({ world }: Scenario, trace: Trace): void {
     ({ name, pods, entities, stale, priority, tagged }) =>
       `${name}: ${pods} pods, ${entities} entities${stale > 0 ? `, ${stale} stale` : ''}, priority ${priority}${tagged ? ', tagged' : ''}`,
   )
-  trace.line('world', `${world.profile}, ${world.strength}, margin ${world.margin}, ${world.graphql ? 'GraphQL' : 'REST'}${world.twoTokens ? ', two tokens' : ''}`)
+  trace.line(
+    'world',
+    `${world.profile}, ${world.strength}, margin ${world.margin}, ${world.graphql ? 'GraphQL' : 'REST'}${world.twoTokens ? ', two tokens' : ''}`,
+  )
   for (const line of clusters) trace.line('world', line)
 }

@@ -36,7 +36,8 @@ export class Trace implements WorldWatch {
     const runnerId = /\/runners\/(\d+)$/.exec(url)?.[1]
     if (method !== 'PUT' || runnerId === undefined) return
     const { tag_list: tags } = JSON.parse(body) as { tag_list?: string[] }
-    const what = tags === undefined ? 'wakes' : tags.includes(MAIN_TAG) ? 'sends the main tag to' : 'sends no main tag to'
+    const what =
+      tags === undefined ? 'wakes' : tags.includes(MAIN_TAG) ? 'sends the main tag to' : 'sends no main tag to'
     this.line(name, `${what} runner ${runnerId}`)
   }
 
@@ -50,7 +51,10 @@ export class Trace implements WorldWatch {
     const paused = pausedBefore === pausedAfter ? [] : [pausedAfter ? 'paused' : 'resumed']
     const owner = this.#world?.clusterOf({ tags: after }) ?? 'nobody'
     const holders = [...(this.#world?.holders() ?? [])].join(' ') || 'nobody'
-    this.line('gitlab', `runner ${runnerId} of ${owner}: ${[...gained, ...lost, ...paused].join(' ')} by ${by}; holders: ${holders}`)
+    this.line(
+      'gitlab',
+      `runner ${runnerId} of ${owner}: ${[...gained, ...lost, ...paused].join(' ')} by ${by}; holders: ${holders}`,
+    )
   }
 
   onFile(file: PublishedFile, before: PublishedFile | undefined): void {

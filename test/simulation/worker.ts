@@ -1,4 +1,5 @@
 import { setMaxListeners } from 'node:events'
+import { MEASURES } from './figures/measures.ts'
 import { runSeed } from './run.ts'
 import type { Task, TaskResult } from './workers.ts'
 
@@ -7,7 +8,9 @@ setMaxListeners(0)
 
 async function answer(task: Task): Promise<TaskResult> {
   if (task.kind === 'seed') return { kind: 'seed', result: await runSeed(task.seed, { long: task.long }) }
-  throw new Error('unknown task')
+  const measure = MEASURES[task.name]
+  if (!measure) throw new Error(`no figure ${task.name}`)
+  return { kind: 'figure', values: await measure(task.part) }
 }
 
 process.on('message', (task: Task) => {

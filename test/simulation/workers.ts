@@ -41,7 +41,8 @@ async function work(
 
 function ask(worker: ChildProcess, task: Task): Promise<TaskResult> {
   return new Promise((resolve, reject) => {
-    const onExit = (code: number | null) => reject(new Error(`a worker ended with ${code ?? 'a signal'}: ${JSON.stringify(task)}`))
+    const onExit = (code: number | null) =>
+      reject(new Error(`a worker ended with ${code ?? 'a signal'}: ${JSON.stringify(task)}`))
     worker.once('exit', onExit)
     worker.once('message', (result: TaskResult) => {
       worker.off('exit', onExit)

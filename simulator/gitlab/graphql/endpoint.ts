@@ -61,7 +61,9 @@ export function createGraphqlEndpoint(context: Context): Endpoint {
     if (requests.reduce((sum, { query }) => sum + query.length, 0) > MAX_QUERY_SIZE) {
       return failure(422, 'Query too large')
     }
-    const results = await Promise.all(requests.map(request => run(context, schema, caller, request, check(caller, request))))
+    const results = await Promise.all(
+      requests.map(request => run(context, schema, caller, request, check(caller, request))),
+    )
     return json(200, Array.isArray(body) ? results : results[0])
   }
 }

@@ -10,7 +10,11 @@ function callersOf(world: World, cluster?: string): string[] {
     .flatMap(({ name }) => (world.plan.twoTokens ? [`token:${name}`, `token:${name}-project`] : [`token:${name}`]))
 }
 
-function strike({ world }: FaultSite, rules: readonly { fault: Fault; probability?: number; method?: string; route?: RegExp }[], callers: readonly string[]) {
+function strike(
+  { world }: FaultSite,
+  rules: readonly { fault: Fault; probability?: number; method?: string; route?: RegExp }[],
+  callers: readonly string[],
+) {
   const ends = callers.flatMap(caller => rules.map(rule => world.gitlab.faults.add({ ...rule, caller })))
   return () => {
     for (const end of ends) end()
@@ -28,7 +32,10 @@ export const gitlabFaults: readonly FaultKind[] = [
     start(at) {
       const { world, random } = at
       if (random() < 0.25) return strike(at, [{ fault: { kind: 'hang' } }], callersOf(world))
-      const answer = pick<Fault>([{ kind: 'reset' }, { kind: 'status', status: 502 }, { kind: 'status', status: 503 }], random)
+      const answer = pick<Fault>(
+        [{ kind: 'reset' }, { kind: 'status', status: 502 }, { kind: 'status', status: 503 }],
+        random,
+      )
       return world.gitlab.faults.outage(answer)
     },
   },
@@ -52,7 +59,12 @@ export const gitlabFaults: readonly FaultKind[] = [
       const delayMs = SECOND_MS * pick([3, 7.5, 12, 25, 55], random)
       const probability = pick([0.2, 0.5, 1], random)
       const callers = callersOf(world, random() < 0.5 ? undefined : site.name)
-      const rules = WRITES.map(method => ({ fault: { kind: 'slow' as const, delayMs }, probability, method, route: WRITE_ROUTES }))
+      const rules = WRITES.map(method => ({
+        fault: { kind: 'slow' as const, delayMs },
+        probability,
+        method,
+        route: WRITE_ROUTES,
+      }))
       return strike(at, rules, callers)
     },
   },
@@ -63,7 +75,11 @@ export const gitlabFaults: readonly FaultKind[] = [
       const { world, random, site } = at
       const fault: Fault =
         random() < 0.7 ? { kind: 'throttled', retryAfterSeconds: pick([1, 10, 60], random) } : { kind: 'limited' }
-      return strike(at, [{ fault, probability: pick([0.1, 0.5, 1], random) }], callersOf(world, random() < 0.3 ? undefined : site.name))
+      return strike(
+        at,
+        [{ fault, probability: pick([0.1, 0.5, 1], random) }],
+        callersOf(world, random() < 0.3 ? undefined : site.name),
+      )
     },
   },
   {
@@ -72,7 +88,12 @@ export const gitlabFaults: readonly FaultKind[] = [
     start(at) {
       const { world, random, site } = at
       const probability = pick([0.2, 0.5, 1], random)
-      const rules = WRITES.map(method => ({ fault: { kind: 'lostReply' as const }, probability, method, route: WRITE_ROUTES }))
+      const rules = WRITES.map(method => ({
+        fault: { kind: 'lostReply' as const },
+        probability,
+        method,
+        route: WRITE_ROUTES,
+      }))
       return strike(at, rules, callersOf(world, random() < 0.5 ? undefined : site.name))
     },
   },
@@ -82,15 +103,29 @@ export const gitlabFaults: readonly FaultKind[] = [
     start(at) {
       const { world, random, site } = at
       const probability = pick([0.05, 0.15, 0.3], random)
-      const faults: Fault[] = [{ kind: 'reset' }, { kind: 'status', status: 500 }, { kind: 'status', status: 502 }, { kind: 'truncated' }]
-      return strike(at, faults.map(fault => ({ fault, probability: probability / 2 })), callersOf(world, random() < 0.6 ? undefined : site.name))
+      const faults: Fault[] = [
+        { kind: 'reset' },
+        { kind: 'status', status: 500 },
+        { kind: 'status', status: 502 },
+        { kind: 'truncated' },
+      ]
+      return strike(
+        at,
+        faults.map(fault => ({ fault, probability: probability / 2 })),
+        callersOf(world, random() < 0.6 ? undefined : site.name),
+      )
     },
   },
   {
     kind: 'project not writable',
     forMs: [20 * SECOND_MS, 40 * MINUTE_MS],
     start(at) {
-      const fault: Fault = { kind: 'status', status: 403, body: '{"message":"403 Forbidden"}', headers: { 'content-type': 'application/json' } }
+      const fault: Fault = {
+        kind: 'status',
+        status: 403,
+        body: '{"message":"403 Forbidden"}',
+        headers: { 'content-type': 'application/json' },
+      }
       return strike(at, [{ fault, method: 'POST', route: /repository/ }], callersOf(at.world, at.site.name))
     },
   },
@@ -98,7 +133,12 @@ export const gitlabFaults: readonly FaultKind[] = [
     kind: 'runners not writable',
     forMs: [20 * SECOND_MS, 20 * MINUTE_MS],
     start(at) {
-      const fault: Fault = { kind: 'status', status: 403, body: '{"message":"403 Forbidden"}', headers: { 'content-type': 'application/json' } }
+      const fault: Fault = {
+        kind: 'status',
+        status: 403,
+        body: '{"message":"403 Forbidden"}',
+        headers: { 'content-type': 'application/json' },
+      }
       return strike(at, [{ fault, method: 'PUT', route: /runners/ }], callersOf(at.world, at.site.name))
     },
   },

@@ -32,7 +32,12 @@ async function deathToMove(profile: string, part: number): Promise<number[]> {
 /** [hand-overs, gaps made by a decider]: pins send the main tag round and round while GitLab is healthy. */
 async function handOvers(profile: string, part: number): Promise<number[]> {
   // With three a cluster's quarantine is over when its turn comes again.
-  const clusters = ['a', 'b', 'c'].map((name, index) => ({ ...CLUSTER, name, tagged: index === 0 }))
+  const clusters = ['a', 'b', 'c'].map((name, index) => ({
+    ...CLUSTER,
+    name,
+    pods: 1 + (part % 2),
+    tagged: index === 0,
+  }))
   const { world, safety } = await calmWorld(planOf(part, profileOf(profile), { clusters, graphql: part % 4 !== 0 }))
   const until = new Date(world.time.wallMs() + 300 * 24 * 3_600_000).toISOString()
   for (let count = 1; count <= HAND_OVERS_PER_PART; count++) {
@@ -68,7 +73,8 @@ async function disturbed(what: string, part: number): Promise<number[]> {
     await passed(world, 10_000 + random() * 585_000)
     for (const end of ends) end()
   } else {
-    const [first = world.site('a'), second = world.site('b')] = part % 2 === 0 ? world.sites : [...world.sites].reverse()
+    const [first = world.site('a'), second = world.site('b')] =
+      part % 2 === 0 ? world.sites : [...world.sites].reverse()
     const atOnce = [1, 2, 3][part % 3] ?? 1
     await Promise.all([first.fleet.roll(atOnce), passed(world, 120_000)])
     await Promise.all([second.fleet.roll(atOnce), passed(world, 120_000)])
