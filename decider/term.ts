@@ -6,7 +6,7 @@ import { CONTROL_PATH, STATUS_PATH, createPublisher, statusBranch } from './act/
 import { createTagWriter } from './act/tag-writer.ts'
 import type { WriteGuard } from './act/write-guard.ts'
 import { type DeciderConfig, poolsOf, runnerOwnerOf } from './config.ts'
-import { type Decision, type PoolLoop, createPoolLoop } from './loop.ts'
+import { type Decision, type LoopDeps, type PoolLoop, createPoolLoop } from './loop.ts'
 import type { OwnCapacity, PoolConfig, RunnerView } from './model.ts'
 import { capacityOf, capacityQuery, withWorkloads } from './observe/capacity.ts'
 import { createGitLabReader } from './observe/gitlab.ts'
@@ -27,6 +27,8 @@ export interface TermDeps {
   clock: Clock
   random: Random
   log: Log
+  /** Another rule in the place of the real one; for proofs that the proofs find fault. */
+  decide?: LoopDeps['decide']
 }
 
 /** This process speaks for its cluster. */
@@ -118,6 +120,7 @@ export function startTerm(deps: TermDeps, leading: Leading, onDecision: (decisio
       random,
       log,
       dryRun,
+      ...(deps.decide ? { decide: deps.decide } : {}),
       onDecision(decision) {
         if (lost.aborted) return
         turn.lastMs = clock.monotonicMs()
