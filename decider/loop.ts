@@ -71,6 +71,7 @@ export function createPoolLoop(initial: PoolConfig, deps: LoopDeps) {
       outcomes: {
         ...outcomes,
         ...(lastPublishMonotonicMs === undefined ? {} : { lastPublishMonotonicMs }),
+        ...latestDoubt(outcomes.doubtMonotonicMs, publisher.doubtMonotonicMs),
         ...(ownSeqPublished === undefined ? {} : { ownSeqPublishedMonotonicMs: ownSeqPublished }),
       },
     }
@@ -136,6 +137,11 @@ export function createPoolLoop(initial: PoolConfig, deps: LoopDeps) {
 }
 
 export type PoolLoop = ReturnType<typeof createPoolLoop>
+
+function latestDoubt(...doubts: (number | undefined)[]): Pick<Outcomes, 'doubtMonotonicMs'> {
+  const known = doubts.filter(doubt => doubt !== undefined)
+  return known.length > 0 ? { doubtMonotonicMs: Math.max(...known) } : {}
+}
 
 /** Runners whose contact time decides a probe now. */
 function askedRunners(memory: Memory): number[] {
