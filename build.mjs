@@ -10,6 +10,7 @@ const programs = {
   hadr: 'cli/main.ts',
   sidecar: 'cli/sidecar-main.ts',
   decider: 'cli/decider-main.ts',
+  webhook: 'cli/webhook-main.ts',
   inject: 'cli/inject-main.ts',
   demo: 'cli/demo-main.ts',
   'simulated-runner': 'simulator/runner/main.ts',

@@ -18,6 +18,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     example: 'hadr decider --config decider.yaml --dry-run',
   },
   {
+    name: 'webhook',
+    summary: 'give every runner pod of opted-in namespaces its sidecar when it is created',
+    example: 'hadr webhook --config webhook.yaml',
+  },
+  {
     name: 'inject',
     summary: 'add the sidecar to runners in manifests, as the webhook does, or take it out again',
     example: 'hadr inject --config webhook.yaml -f runner.yaml | kubectl apply -f -',

@@ -1,12 +1,10 @@
 import type { Decision } from '../loop.ts'
 import { ageMs } from '../memory.ts'
-import type { Alert, Control, PoolConfig, State } from '../model.ts'
+import type { Alert, PoolConfig, State } from '../model.ts'
 import { viewClusters } from '../views.ts'
+import type { DecisionRecords, DecisionReport } from './records.ts'
 import { type Problem, type Verdict, problemsOf, verdictOf } from './problems.ts'
 import { type HoldersSince, createTimeline } from './timeline.ts'
-
-/** How many decisions that changed or wrote something are kept. */
-const KEPT_DECISIONS = 50
 
 /** One cluster as the decider reckons with it; what is unknown is null. */
 export interface ClusterReport {
@@ -43,6 +41,8 @@ export interface WishReport {
 export interface PinReport extends WishReport {
   to: string
   force: boolean
+  /** Why nothing comes of it now; null: it is obeyed. */
+  refused: string | null
 }
 
 export interface PoolReport {
@@ -58,6 +58,7 @@ export interface PoolReport {
   holders: string[]
   /** Who held it when, as this process saw it; oldest first. */
   timeline: HoldersSince[]
+  /** What people wish for; null: nothing that counts now. */
   pause: WishReport | null
   pin: PinReport | null
   gitlabReadable: boolean
@@ -66,47 +67,33 @@ export interface PoolReport {
   decisions: DecisionReport[]
 }
 
-export interface DecisionReport {
-  at: string
-  state: State
-  step: string
-  explain: string
-  deeds: Decision['deeds']
-}
-
 /** What `/status` tells of one pool: the newest decision in full, and the last ones that changed or wrote something. */
 export interface StatusBook {
   record(decision: Decision): void
   report(nowMs: number): PoolReport | undefined
 }
 
-export function createStatusBook(config: PoolConfig): StatusBook {
+export function createStatusBook(records: DecisionRecords): StatusBook {
   let latest: Decision | undefined
   let clusters: ClusterReport[] = []
   let wishes: Pick<PoolReport, 'pause' | 'pin'> = { pause: null, pin: null }
   const timeline = createTimeline()
   const holders = () => clusters.filter(cluster => cluster.holding > 0).map(cluster => cluster.name)
-  const kept: DecisionReport[] = []
 
   return {
     record(decision) {
-      const { plan, deeds } = decision
-      const wrote = deeds.some(deed => deed.operation !== 'publish')
-      if (wrote || latest?.plan.state !== plan.state) {
-        kept.push({ at: iso(decision.atMs), state: plan.state, step: plan.step.kind, explain: plan.explain, deeds })
-        if (kept.length > KEPT_DECISIONS) kept.shift()
-      }
+      records.record(decision)
       latest = decision
       const { gitlab } = decision.seen
       if (gitlab.readable) {
-        clusters = reportClusters(decision, config)
-        wishes = reportWishes(plan.next.control, gitlab.serverMs)
+        clusters = reportClusters(decision, decision.config)
+        wishes = reportWishes(decision, gitlab.serverMs)
       }
       timeline.saw(decision.atMs, gitlab.readable ? holders() : null)
     },
     report(nowMs) {
       if (!latest) return undefined
-      const { plan, seen } = latest
+      const { plan, seen, config } = latest
       const { gitlab, own } = seen
       const problems = problemsOf({
         mainTag: config.mainTag,
@@ -131,10 +118,30 @@ export function createStatusBook(config: PoolConfig): StatusBook {
         ...wishes,
         gitlabReadable: gitlab.readable,
         clusters,
+        ...wishes,
         alerts: plan.alerts,
-        decisions: [...kept],
+        decisions: records.list(),
       }
     },
+  }
+}
+
+function reportWishes({ plan }: Decision, serverMs: number): Pick<PoolReport, 'pause' | 'pin'> {
+  const { pause, pin } = plan.next.control ?? {}
+  const refusal = plan.alerts.find(alert => alert.kind === 'pin_refused')
+  return {
+    pause: pause && serverMs < pause.untilMs ? { until: iso(pause.untilMs), by: pause.by, why: pause.why } : null,
+    pin:
+      pin && serverMs < pin.untilMs
+        ? {
+            to: pin.to,
+            until: iso(pin.untilMs),
+            by: pin.by,
+            why: pin.why,
+            force: pin.force,
+            refused: refusal?.why ?? null,
+          }
+        : null,
   }
 }
 
@@ -162,18 +169,6 @@ function reportClusters({ seen, plan }: Decision, config: PoolConfig): ClusterRe
       effective: view.effective,
     }
   })
-}
-
-/** Wishes that have expired count no more and are not shown. */
-function reportWishes(control: Control | undefined, serverMs: number): Pick<PoolReport, 'pause' | 'pin'> {
-  const valid = <Wish extends { untilMs: number }>(wish: Wish | undefined) =>
-    wish && serverMs < wish.untilMs ? wish : undefined
-  const pause = valid(control?.pause)
-  const pin = valid(control?.pin)
-  return {
-    pause: pause ? { until: iso(pause.untilMs), by: pause.by, why: pause.why } : null,
-    pin: pin ? { to: pin.to, until: iso(pin.untilMs), by: pin.by, why: pin.why, force: pin.force } : null,
-  }
 }
 
 function iso(ms: number): string {

@@ -68,7 +68,14 @@ const pool = object({
     items: object({ at: instant, holders: { ...orNull(names), description: 'null: GitLab could not be read' } }),
   },
   pause: orNull(object(wish)),
-  pin: orNull(object({ ...wish, to: { type: 'string' }, force: { type: 'boolean' } })),
+  pin: orNull(
+    object({
+      ...wish,
+      to: { type: 'string' },
+      force: { type: 'boolean' },
+      refused: { type: ['string', 'null'], description: 'why nothing comes of it now' },
+    }),
+  ),
   gitlabReadable: { type: 'boolean' },
   clusters: { type: 'array', items: cluster, description: 'as last read; empty until GitLab could be read' },
   alerts: {
@@ -80,6 +87,7 @@ const pool = object({
         alert('unreadable_file', { cluster: { type: 'string' }, why: { type: 'string' } }),
         alert('unreadable_control', { why: { type: 'string' } }),
         alert('peer_decider_down', { cluster: { type: 'string' } }),
+        alert('pin_refused', { to: { type: 'string' }, why: { type: 'string' } }),
         alert('cannot_publish', { forMs: { type: 'number', minimum: 0 } }),
       ],
     },
@@ -87,8 +95,9 @@ const pool = object({
   decisions: {
     type: 'array',
     maxItems: 50,
-    description: 'those that changed the state or wrote something besides the heartbeat, oldest first',
+    description: 'those that changed the state or wrote more than a heartbeat, oldest first',
     items: object({
+      id: { ...count, description: 'finds the whole of it: /status/decisions?pool=…&id=…' },
       at: instant,
       state: { enum: STATES },
       step: { enum: ['none', 'promote', 'demote', 'tend'] },
@@ -120,6 +129,8 @@ export const statusSchema = {
       cluster: { type: 'string' },
       decider: object({ id: { type: 'string' }, version: { type: 'string' } }),
       dryRun: { type: 'boolean', description: 'it decides, but writes nothing' },
+      role: { enum: ['leader', 'standby'], description: 'a replica that stands by has no pools to tell of' },
+      leader: { type: ['string', 'null'], description: 'who leads, as far as this process knows; null: nobody' },
       pools: { type: 'array', items: pool, description: 'those that have decided at least once' },
     },
     { description: 'A later version may add properties; what is here keeps its meaning.' },

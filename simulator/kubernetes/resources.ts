@@ -32,6 +32,7 @@ export const RESOURCES = {
   events: namespaced('events.k8s.io', 'events', 'Event'),
   leases: namespaced('coordination.k8s.io', 'leases', 'Lease'),
   deployments: namespaced('apps', 'deployments', 'Deployment', ['scale', 'status']),
+  statefulsets: namespaced('apps', 'statefulsets', 'StatefulSet', ['status']),
   webhookConfigurations: {
     group: 'admissionregistration.k8s.io',
     version: 'v1',

@@ -5,21 +5,14 @@ import { poolReport } from '../../cli/demo/reports.ts'
 import { type StageCluster, createStage } from '../../cli/demo/stage.ts'
 import { MAIN_TAG } from '../../cli/demo/stage-options.ts'
 import { Witness } from '../../cli/demo/witness.ts'
-import { systemClock, withDeadline } from '../../lib/service/clock.ts'
+import { systemClock } from '../../lib/service/clock.ts'
 import { silentLog } from '../../lib/service/log.ts'
 import { requirePrometheus } from '../support/prometheus.ts'
+import { until } from '../support/until.ts'
 
 const clock = systemClock
 const TIME_SCALE = 0.1
 const ROOT = new URL('../..', import.meta.url).pathname
-
-async function until(what: string, withinMs: number, holds: () => boolean | Promise<boolean>): Promise<void> {
-  await withDeadline(clock, withinMs, async signal => {
-    while (!(await holds())) await clock.sleep(50, signal)
-  }).catch((error: unknown) => {
-    throw new Error(`not seen: ${what}`, { cause: error })
-  })
-}
 
 async function exposition(url: string): Promise<string> {
   const answer = await fetch(`${url}/metrics`, { signal: AbortSignal.timeout(2000) })

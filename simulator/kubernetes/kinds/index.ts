@@ -1,5 +1,5 @@
 import type { ResourceType } from '../resources.ts'
-import { deployment } from './deployment.ts'
+import { deployment, statefulSet } from './deployment.ts'
 import { event } from './event.ts'
 import type { Kind } from './kind.ts'
 import { lease } from './lease.ts'
@@ -14,6 +14,7 @@ const KINDS: Readonly<Record<string, Kind>> = {
   Event: event,
   Lease: lease,
   Deployment: deployment,
+  StatefulSet: statefulSet,
   Namespace: namespace,
   MutatingWebhookConfiguration: webhookConfiguration,
 }
