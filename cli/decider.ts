@@ -4,8 +4,8 @@ import { hostname } from 'node:os'
 import { Registry } from 'prom-client'
 import { createDecider } from '../decider/app.ts'
 import { type DeciderConfig, readDeciderConfig } from '../decider/config.ts'
+import { statusPage } from '../decider/status/page.ts'
 import { watchConfig } from '../decider/reload.ts'
-import { statusRoutes } from '../decider/status/page.ts'
 import { createGitLabClient } from '../lib/gitlab/client.ts'
 import type { GitLabClient } from '../lib/gitlab/types.ts'
 import { createAxiosTransport } from '../lib/http/axios-transport.ts'
@@ -20,9 +20,9 @@ import { type Log, type LogLevel, LOG_LEVELS, createLog } from '../lib/service/l
 import { createOpsServer } from '../lib/service/ops-server.ts'
 import { StopStack } from '../lib/service/stop-stack.ts'
 import { createTokenSource } from '../lib/service/token-source.ts'
-import { decisionRoutes } from './decider/routes.ts'
-import { type KubernetesParts, connectKubernetes, identityOf, knowsKubernetes } from './decider/kubernetes.ts'
 import { readStatusPage } from './status-page.ts'
+import { statusRoutes } from './decider/routes.ts'
+import { type KubernetesParts, connectKubernetes, identityOf, knowsKubernetes } from './decider/kubernetes.ts'
 import { VERSION } from './version.ts'
 
 /** Kubernetes gives 30 s by default; a write under way and one farewell fit well. */
@@ -167,7 +167,7 @@ async function serve({ config, text, flags, listen, env }: Serving): Promise<voi
     listen,
     registry,
     ready: () => decider.ready(),
-    routes: { ...statusRoutes(await readStatusPage(), () => decider.status()), ...decisionRoutes(decider) },
+    routes: statusRoutes(decider, statusPage(await readStatusPage())),
     portTaken: 'fail',
     clock,
     random,

@@ -66,7 +66,7 @@ const NEVER = () => new AbortController().signal
 
 /** The decider of one cluster: a term of work for as long as it leads, one after the other, never two at once. */
 export function createDecider(deps: DeciderDeps): Decider {
-  const { identity, dryRun, clock, log, events } = deps
+  const { identity, dryRun, log, events } = deps
   let { config } = deps
   const metrics = createDeciderMetrics(deps.registry)
   const records = new Map<string, DecisionRecords>()
@@ -160,13 +160,13 @@ export function createDecider(deps: DeciderDeps): Decider {
     records: () => Object.fromEntries(records),
     status: () => ({
       schema: 1,
-      at: new Date(clock.wallMs()).toISOString(),
+      at: new Date(deps.clock.wallMs()).toISOString(),
       cluster: config.cluster,
       decider: identity,
       dryRun,
       role: leads() ? 'leader' : 'standby',
       leader: leaderName(),
-      pools: leads() ? [...books.values()].flatMap(book => book.report(clock.wallMs()) ?? []) : [],
+      pools: leads() ? [...books.values()].map(book => book.report(deps.clock.wallMs())).filter(report => report !== undefined) : [],
     }),
   }
 }

@@ -1,13 +1,12 @@
 import { createHash } from 'node:crypto'
 import type { OpsAnswer } from '../../lib/service/ops-server.ts'
-import type { StatusReport } from '../app.ts'
 
 /**
- * `/`, the page for people, and `/status`, which it shows. The page is one file without outside resources; its policy
- * lets exactly its own script and style run, so that text which slips into it as markup stays dead.
+ * `/`, the page for people; it shows what `/status` tells. One file without outside resources; its policy lets exactly
+ * its own script and style run, so that text which slips into it as markup stays dead.
  */
-export function statusRoutes(html: string, status: () => StatusReport): Record<'/' | '/status', () => OpsAnswer> {
-  const page: OpsAnswer = {
+export function statusPage(html: string): OpsAnswer {
+  return {
     status: 200,
     body: html,
     contentType: 'text/html; charset=utf-8',
@@ -17,14 +16,6 @@ export function statusRoutes(html: string, status: () => StatusReport): Record<'
       'referrer-policy': 'no-referrer',
       'cross-origin-resource-policy': 'same-origin',
     },
-  }
-  return {
-    '/': () => page,
-    '/status': () => ({
-      status: 200,
-      body: `${JSON.stringify(status(), null, 2)}\n`,
-      contentType: 'application/json; charset=utf-8',
-    }),
   }
 }
 

@@ -104,7 +104,7 @@ function alertText(alert: Alert, mainTag: string): string {
     case 'peer_decider_down':
       return `The decider of cluster ${alert.cluster} is silent, though its runners live.`
     case 'pin_refused':
-      return `Nothing comes of the wish for cluster ${alert.to}: ${alert.why}.`
+      return `The pin to cluster ${alert.to} is not obeyed: ${alert.why}.`
     case 'cannot_publish':
       return `This decider could not publish its status for ${Math.round(alert.forMs / 1000)} s, so it moves nothing.`
   }

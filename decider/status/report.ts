@@ -2,8 +2,8 @@ import type { Decision } from '../loop.ts'
 import { ageMs } from '../memory.ts'
 import type { Alert, PoolConfig, State } from '../model.ts'
 import { viewClusters } from '../views.ts'
-import { type Problem, type Verdict, problemsOf, verdictOf } from './problems.ts'
 import type { DecisionRecords, DecisionReport } from './records.ts'
+import { type Problem, type Verdict, problemsOf, verdictOf } from './problems.ts'
 import { type HoldersSince, createTimeline } from './timeline.ts'
 
 /** One cluster as the decider reckons with it; what is unknown is null. */
@@ -125,7 +125,6 @@ export function createStatusBook(records: DecisionRecords): StatusBook {
   }
 }
 
-/** Wishes that have expired count no more and are not shown. */
 function reportWishes({ plan }: Decision, serverMs: number): Pick<PoolReport, 'pause' | 'pin'> {
   const { pause, pin } = plan.next.control ?? {}
   const refusal = plan.alerts.find(alert => alert.kind === 'pin_refused')

@@ -138,6 +138,7 @@ t.test('every alert has its sentence', t => {
     [{ kind: 'unreadable_file', cluster: 'b', why: 'schema' }, /status file of cluster b .*\(schema\)/],
     [{ kind: 'unreadable_control', why: '/pools' }, /control\.json .*\(\/pools\)/],
     [{ kind: 'peer_decider_down', cluster: 'b' }, /decider of cluster b is silent/],
+    [{ kind: 'pin_refused', to: 'b', why: 'it is dead' }, /pin to cluster b is not obeyed: it is dead\./],
     [{ kind: 'cannot_publish', forMs: 61_200 }, /could not publish its status for 61 s/],
   ]
   for (const [alert, sentence] of alerts) t.match(told(GOOD, { alerts: [alert] }), ['degraded', sentence], alert.kind)

@@ -35,7 +35,7 @@ t.test('the status page for everybody', async t => {
   const bad: StatusReport = {
     ...weak,
     pools: [
-      { ...pool, pause: wish, pin: { ...wish, to: 'b', force: true, refused: null } },
+      { ...pool, pause: wish, pin: { ...wish, to: 'b', force: true, refused: 'it is dead' } },
       {
         ...pool,
         pool: 'other',
@@ -104,7 +104,7 @@ t.test('the status page for everybody', async t => {
     const { page } = await openPage(browser, url)
     await page.locator('main section').nth(1).waitFor()
     const stops: string[] = []
-    for (let press = 0; press < 6; press++) {
+    for (let press = 0; press < 7; press++) {
       await page.keyboard.press('Tab')
       stops.push(await page.locator(':focus').innerText())
     }
@@ -115,6 +115,7 @@ t.test('the status page for everybody', async t => {
       /changes? as a list/,
       /changes? as a list/,
       'status',
+      'every decision',
     ])
     t.equal(await page.evaluate<string>('getComputedStyle(document.activeElement).outlineStyle'), 'solid')
 

@@ -37,7 +37,22 @@ const HOSTILE = [
   'x'.repeat(3000),
 ]
 
-const FREE_TEXT = ['name', 'tag', 'pool', 'mainTag', 'explain', 'text', 'why', 'by', 'to', 'reason', 'id', 'version']
+const FREE_TEXT = [
+  'name',
+  'tag',
+  'pool',
+  'mainTag',
+  'explain',
+  'text',
+  'why',
+  'by',
+  'to',
+  'reason',
+  'refused',
+  'leader',
+  'id',
+  'version',
+]
 
 /** The answer with every free text, and names wherever they are repeated, replaced by hostile ones. */
 function poison(value: unknown, next: () => string, names: Map<string, string>, key = ''): unknown {
@@ -66,7 +81,10 @@ t.test('text that wants to be more', async t => {
   const [pool] = honest.pools
   if (!pool) throw new Error('the decider of b has not decided')
   const wish = { until: pool.at, by: '', why: '' }
-  const full = { ...honest, pools: [{ ...pool, pause: wish, pin: { ...wish, to: '', force: true, refused: '' } }, pool] }
+  const full = {
+    ...honest,
+    pools: [{ ...pool, pause: wish, pin: { ...wish, to: '', force: true, refused: '' } }, pool],
+  }
 
   const attack = async (first: number, options: BrowserContextOptions) => {
     const shown: string[] = []

@@ -183,6 +183,37 @@ t.test('the status page in a real browser', async t => {
     await page.context().close()
   })
 
+  await t.test(
+    'behind a Service with two replicas it finds the one that leads, and says when only the other one answers',
+    async t => {
+      const world = await running()
+      const leading = () => statusOf(world, 'b')
+      const standing = (): StatusReport => ({ ...leading(), role: 'standby', leader: 'hadr-decider-1', pools: [] })
+      let answers = [standing, standing, leading]
+      const { url } = await startStatusServer(
+        t,
+        () => (answers.length > 1 ? answers.shift() : answers[0])?.() ?? leading(),
+      )
+      const { page, complaints } = await openPage(browser, url)
+      await page.getByText('cluster a', { exact: true }).waitFor()
+      t.equal(answers.length, 1)
+
+      answers = [standing]
+      await page.clock.runFor(5000)
+      await page.locator('#lost').filter({ hasText: 'only a replica that stands by does' }).waitFor()
+      t.match(await text(page, '.who'), 'cluster a', 'what the leader said stays')
+      await page.reload()
+      await page
+        .getByText('stands by, so it has nothing to show. The leader is hadr-decider-1: open its page.')
+        .waitFor()
+      answers = [leading]
+      await refreshed(page)
+      await page.getByText('cluster a', { exact: true }).waitFor()
+      t.strictSame(complaints, [])
+      await page.context().close()
+    },
+  )
+
   await t.test('a decider that has not looked yet, and nobody serving, are said in so many words', async t => {
     const world = createWorld({ clusters: [{ name: 'a' }, { name: 'b' }] })
     world.clusters['b']?.start()

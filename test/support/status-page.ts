@@ -1,8 +1,9 @@
 import { Registry } from 'prom-client'
 import type { Test } from 'tap'
+import { statusRoutes } from '../../cli/decider/routes.ts'
 import { readStatusPage } from '../../cli/status-page.ts'
 import type { StatusReport } from '../../decider/app.ts'
-import { statusRoutes } from '../../decider/status/page.ts'
+import { statusPage } from '../../decider/status/page.ts'
 import { systemClock } from '../../lib/service/clock.ts'
 import { silentLog } from '../../lib/service/log.ts'
 import { createOpsServer } from '../../lib/service/ops-server.ts'
@@ -17,14 +18,15 @@ export interface StatusServer {
 
 /** The decider's ops server with its page on loopback, telling what `status` tells at each request. */
 export async function serveStatus(status: () => StatusReport): Promise<StatusServer> {
-  const html = await readStatusPage()
+  const page = statusPage(await readStatusPage())
+  const decider = { status, alive: () => true as const, records: () => ({}) }
   let port = 0
   const create = () =>
     createOpsServer({
       listen: { host: '127.0.0.1', port },
       registry: new Registry(),
       ready: () => true,
-      routes: statusRoutes(html, status),
+      routes: statusRoutes(decider, page),
       portTaken: 'fail',
       clock: systemClock,
       random: Math.random,
