@@ -10,6 +10,9 @@ import { shakeHands } from './doctor/shake-hands.ts'
 import { onTerminal } from './steering/run.ts'
 import { VERSION } from './version.ts'
 
+/** Nobody waits longer for a diagnosis. */
+const CHECK_DEADLINE_MS = 20_000
+
 const insideCluster = process.env['KUBERNETES_SERVICE_HOST'] !== undefined
 
 /** Without any configuration the library would take a server on this machine, which nobody meant. */
@@ -28,6 +31,7 @@ async function openKubernetes() {
 void onTerminal(terminal =>
   runDoctor(commandArguments(process.argv, 'doctor'), {
     ...terminal,
+    checkDeadlineMs: CHECK_DEADLINE_MS,
     readFile: path => readFile(path, 'utf8'),
     openKubernetes,
     insideCluster,
