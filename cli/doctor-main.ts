@@ -10,6 +10,9 @@ import { shakeHands } from './doctor/shake-hands.ts'
 import { onTerminal } from './steering/run.ts'
 import { VERSION } from './version.ts'
 
+/** Nobody waits longer for a diagnosis. */
+const CHECK_DEADLINE_MS = 20_000
+
 const insideCluster = process.env['KUBERNETES_SERVICE_HOST'] !== undefined
 
 /** A person's own kubeconfig counts here: nothing is written. */
@@ -32,6 +35,7 @@ async function openKubernetes() {
 void onTerminal(terminal =>
   runDoctor(commandArguments(process.argv, 'doctor'), {
     ...terminal,
+    checkDeadlineMs: CHECK_DEADLINE_MS,
     readFile: path => readFile(path, 'utf8'),
     openKubernetes,
     insideCluster,

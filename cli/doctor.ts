@@ -11,9 +11,6 @@ import { createContext, type DoctorWorld } from './doctor/tools.ts'
 import { prepare, runForPeople } from './steering/run.ts'
 import { Stop } from './steering/terminal.ts'
 
-/** A GitLab under load may take its time; nobody waits longer for a diagnosis. */
-const CHECK_DEADLINE_MS = 20_000
-
 export const CHECKS = [...gitlabChecks, ...prometheusChecks, ...kubernetesChecks]
 
 interface DoctorFlags {
@@ -43,7 +40,7 @@ export function runDoctor(argv: readonly string[], world: DoctorWorld): Promise<
     try {
       const results = await runChecks(CHECKS, context, {
         clock: world.clock,
-        deadlineMs: CHECK_DEADLINE_MS,
+        deadlineMs: world.checkDeadlineMs,
         signal: world.signal,
         onResult: result => {
           progress.clear()

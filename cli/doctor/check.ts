@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { GitLabError } from '../../lib/gitlab/types.ts'
 import { KubernetesError } from '../../lib/kubernetes/errors.ts'
 import { DeadlineError, withDeadline, type Clock } from '../../lib/service/clock.ts'
@@ -48,6 +49,8 @@ export async function runChecks<Context>(
   context: Context,
   { clock, deadlineMs, signal, onResult, onProgress }: RunOptions,
 ): Promise<Result[]> {
+  // Every check listens to it; Node would take so many for a leak.
+  setMaxListeners(0, signal)
   const waiting = new Set(checks.map(({ title }) => title))
   const running = checks.map(async check => {
     const verdict = await withDeadline(clock, deadlineMs, inner => attempt(check, context, inner), signal)

@@ -17,6 +17,8 @@ import { createKubernetesFacts } from './kubernetes-facts.ts'
 
 /** What the doctor needs of the world besides a terminal. */
 export interface DoctorWorld extends Terminal {
+  /** Of each check; a GitLab under load may take its time. */
+  checkDeadlineMs: number
   readFile: (path: string) => Promise<string>
   /** A connection, or why there is none. */
   openKubernetes: () => Promise<Connection | string>
