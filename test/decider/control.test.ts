@@ -19,11 +19,13 @@ const PAUSE: ControlChange = { kind: 'pause', pool: 'rnd', untilMs: NOW + 2 * HO
 const change = (content: string | null, wanted: ControlChange) => changeControl(content, wanted, [pool], NOW)
 
 function written(content: string | null, ...wanted: ControlChange[]): string {
-  return wanted.reduce<string | null>((text, each) => {
+  let text = content
+  for (const each of wanted) {
     const result = change(text, each)
     if (!result.ok) throw new Error(result.why)
-    return result.content
-  }, content) as string
+    text = result.content
+  }
+  return text ?? ''
 }
 
 t.test('what it writes is what the deciders read', t => {

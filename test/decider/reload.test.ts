@@ -25,7 +25,7 @@ async function scene(pools = ['rnd']) {
     a,
     b,
     reloaded,
-    async write(next: string) {
+    write: async (next: string) => {
       file = next
       await world.clock.advance(6000)
     },
