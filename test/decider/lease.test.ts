@@ -1,4 +1,5 @@
 import t from 'tap'
+import type { HttpTransport } from '../../lib/http/transport.ts'
 import { type Replica, createReplicas, roleOf, stateOf } from './replicas.ts'
 
 type Replicas = ReturnType<typeof createReplicas>
@@ -134,3 +135,38 @@ t.test('two leaders of one cluster for ten minutes: nobody serves for no longer 
     t.ok(world.holders().length >= 1)
   }
 })
+
+t.test(
+  'a leader that stops in the middle of a switch finishes the writes under way, starts none, and the next one goes on',
+  async t => {
+    const world = createReplicas({ runners: 40 })
+    const a = world.start('a', { lease: false })
+    await world.until('a serves', () => stateOf(a) === 'ACTIVE', 60_000)
+    const slow = (base: HttpTransport): HttpTransport => {
+      return async request => {
+        if (request.method === 'PUT') await world.clock.sleep(2000)
+        return base(request)
+      }
+    }
+    const first = world.start('b', { wrap: slow })
+    await world.until('the first leads', () => stateOf(first) === 'STANDBY', 60_000)
+    const second = world.start('b')
+    await world.clock.advance(20_000)
+    a.crash()
+    await world.until('the switch began', () => world.holding('b') > 0, 200_000)
+    const before = world.holding('b')
+    const stopping = first.decider.stop()
+    const free = () => {
+      const lease = world.servers['b']?.state.get('leases', 'ci', 'decider')
+      return !JSON.stringify(lease).includes('"b-2"')
+    }
+    await world.until('the lease is free', free, 10_000)
+    const after = world.holding('b')
+    t.ok(after > before && after <= before + 8, `${before} before, ${after} when the lease is free`)
+    await world.clock.advance(1000)
+    await stopping
+    await world.until('all', () => world.holding('b') === 40, 30_000)
+    t.equal(roleOf(second), 'leader')
+    t.equal(world.longestGapMs(), 0)
+  },
+)
