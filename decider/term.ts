@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import type { GitLabClient } from '../lib/gitlab/types.ts'
 import type { PrometheusClient } from '../lib/prometheus/client.ts'
 import type { Clock, Random } from '../lib/service/clock.ts'
@@ -67,6 +68,8 @@ export function startTerm(deps: TermDeps, leading: Leading, onDecision: (decisio
   /** Loops of pools that are gone may still be finishing a write. */
   const ending = new Set<Promise<void>>()
   const { lost } = leading
+  // Each call under way listens, and there are a few for every pool.
+  setMaxListeners(0, lost)
   const over = new Promise<void>(resolve => {
     if (lost.aborted) resolve()
     lost.addEventListener('abort', () => resolve(), { once: true })
@@ -103,6 +106,7 @@ export function startTerm(deps: TermDeps, leading: Leading, onDecision: (decisio
 
   function start(pool: PoolConfig): Part {
     const stop = new AbortController()
+    setMaxListeners(0, stop.signal)
     const guard: WriteGuard = { maySend: () => !stop.signal.aborted && leading.still(), over: lost }
     const turn = { lastMs: clock.monotonicMs(), readable: false }
     const loop = createPoolLoop(pool, {
