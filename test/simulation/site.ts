@@ -160,9 +160,10 @@ export class Site {
     const { name, options } = this
     const { random, groupAndProject } = options
     const { clock, kill } = this.machine.boot()
-    const life = { over: false }
+    let over = false
+    const isOver = () => over
     this.#kill = () => {
-      life.over = true
+      over = true
       kill()
     }
     const config = readDeciderConfig(JSON.stringify(this.#configuration))
@@ -170,7 +171,7 @@ export class Site {
     const client = (which: TokenFault) =>
       createGitLabClient({
         url: 'http://gitlab.test',
-        transport: request => this.#send(request, life, clock),
+        transport: request => this.#send(request, isOver, clock),
         token: () => Promise.resolve(this.#tokenFaults.includes(which) ? 'glpat-expired' : options.tokens[which]),
         clock,
         random,
@@ -199,15 +200,15 @@ export class Site {
   }
 
   /** A dead process sends nothing and hears nothing; a suspended one hears later. */
-  async #send(request: HttpRequest, life: { over: boolean }, clock: Clock) {
+  async #send(request: HttpRequest, isOver: () => boolean, clock: Clock) {
     const { watch, transport } = this.options
     const { signal } = request
-    if (life.over) return await new Promise<never>(() => undefined)
+    if (isOver()) return await new Promise<never>(() => undefined)
     const cut = this.#cutOffs.at(-1)
     if (cut === 'hang') await clock.sleep(24 * 3_600_000, signal)
     if (cut === 'reset') throw new TransportError('network', 'no route to host')
     watch.onRequest(this, request)
-    if (life.over) return await new Promise<never>(() => undefined)
+    if (isOver()) return await new Promise<never>(() => undefined)
     try {
       const response = await transport(request)
       watch.onAnswer(this, request)
@@ -215,7 +216,7 @@ export class Site {
       return response
     } finally {
       await this.machine.awake()
-      if (life.over) await new Promise<never>(() => undefined)
+      if (isOver()) await new Promise<never>(() => undefined)
     }
   }
 }

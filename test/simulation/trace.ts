@@ -58,7 +58,7 @@ export class Trace implements WorldWatch {
   }
 
   onFile(file: PublishedFile, before: PublishedFile | undefined): void {
-    if (before && file.active === before.active && file.epoch === before.epoch && file.seq > before.seq) return
+    if (file.active === before?.active && file.epoch === before.epoch && file.seq > before.seq) return
     const { cluster, seq, epoch, active } = file
     const late = before && seq < before.seq ? ' (late)' : ''
     this.line('gitlab', `file of ${cluster}: ${active ? 'active' : 'inactive'}, epoch ${epoch}, seq ${seq}${late}`)

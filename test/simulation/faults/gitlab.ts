@@ -145,8 +145,8 @@ export const gitlabFaults: readonly FaultKind[] = [
   {
     kind: 'expired token',
     forMs: [30 * SECOND_MS, 30 * MINUTE_MS],
-    start({ site, random }) {
-      return site.expireToken(random() < 0.5 ? 'runners' : 'project')
+    start({ world, site, random }) {
+      return site.expireToken(world.plan.twoTokens && random() < 0.5 ? 'project' : 'runners')
     },
   },
   {
