@@ -12,6 +12,11 @@ const programs = {
   decider: 'cli/decider-main.ts',
   webhook: 'cli/webhook-main.ts',
   inject: 'cli/inject-main.ts',
+  status: 'cli/status-main.ts',
+  switch: 'cli/switch-main.ts',
+  pause: 'cli/pause-main.ts',
+  resume: 'cli/resume-main.ts',
+  doctor: 'cli/doctor-main.ts',
   demo: 'cli/demo-main.ts',
   'simulated-runner': 'simulator/runner/main.ts',
 }

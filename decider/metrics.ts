@@ -37,12 +37,19 @@ export function createDeciderMetrics(registry: Registry) {
     'When the configuration in use was read for the first time.',
   )
   const rateLimit = single('gitlab_ratelimit_remaining', 'Requests that GitLab still allows in its current period.')
+  // A gauge without labels would begin as 0, and GitLab need not tell at all.
+  rateLimit.remove()
 
   const state = gauge('state', 'Which state the pool is in: 1 for that one, 0 for the others.', ['pool', 'state'])
   const alert = gauge('alert', 'What people must look at: 1 while it is so.', ['pool', 'kind'])
   const holders = gauge('holders', 'Clusters with an unpaused runner that carries the main tag.', ['pool'])
   const holding = gauge('holding_runners', 'Unpaused runners that carry the main tag.', ['pool', 'cluster'])
   const score = gauge('score', 'Strength of a cluster as this decider reckons with it.', ['pool', 'cluster'])
+  const unknownFor = gauge(
+    'capacity_unknown_seconds',
+    'For how long it has not been known how many runners of this cluster can take jobs; 0 while it is known.',
+    ['pool'],
+  )
   const silence = gauge('peer_silence_seconds', 'Observed silence of a peer’s status file.', ['pool', 'cluster'])
   const age = gauge('peer_age_seconds', 'Time since a change of a peer’s status file was seen.', ['pool', 'cluster'])
   const proven = gauge('peer_proven', 'Whether the peer is proven to live now (1) or not (0).', ['pool', 'cluster'])
@@ -101,6 +108,7 @@ export function createDeciderMetrics(registry: Registry) {
     if (count === 0) noneHolding.inc({ pool }, seconds)
     if (count > 1) dualHolding.inc({ pool }, seconds)
     epoch.set({ pool }, next.epochSeen)
+    unknownFor.set({ pool }, next.unknownForMs / 1000)
     lastRead.set({ pool }, seen.wallMs / 1000)
     const { serverMs } = seen.gitlab
     paused.set({ pool }, next.control?.pause && serverMs < next.control.pause.untilMs ? 1 : 0)

@@ -182,7 +182,10 @@ export function createWebhookServer<R extends ReviewResult>(options: WebhookServ
       app.server.listen(listen)
       await once(app.server, 'listening')
       state = 'serving'
-      log.info({ address: formatListenAddress({ ...listen, port: address()?.port ?? listen.port }) }, 'listening')
+      log.info(
+        { address: formatListenAddress({ ...listen, port: address()?.port ?? listen.port }) },
+        'listening for reviews',
+      )
     },
     useCertificate,
     stop: () => (stopped ??= drain()),

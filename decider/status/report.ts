@@ -118,7 +118,6 @@ export function createStatusBook(records: DecisionRecords): StatusBook {
         ...wishes,
         gitlabReadable: gitlab.readable,
         clusters,
-        ...wishes,
         alerts: plan.alerts,
         decisions: records.list(),
       }

@@ -135,7 +135,7 @@ t.test('an unknown capacity is a problem with its reason', async t => {
   })
 })
 
-t.test('the published schema is that of the code; `npm run docs` writes it anew', t => {
+t.test('the published schema is that of the code; `npm run generate` writes it anew', t => {
   const published = JSON.parse(readFileSync('docs/status.schema.json', 'utf8')) as unknown
   t.strictSame(published, JSON.parse(JSON.stringify(statusSchema)))
   t.end()

@@ -1,4 +1,4 @@
-/** Writes the published schema of `/status`: `npm run docs`. A test says when this was forgotten. */
+/** Writes the published schema of `/status`: `npm run generate`. A test says when this was forgotten. */
 import { writeFile } from 'node:fs/promises'
 import { format } from 'prettier'
 import { statusSchema } from '../../decider/status/schema.ts'
