@@ -166,7 +166,9 @@ export function createDecider(deps: DeciderDeps): Decider {
       dryRun,
       role: leads() ? 'leader' : 'standby',
       leader: leaderName(),
-      pools: leads() ? [...books.values()].map(book => book.report(deps.clock.wallMs())).filter(report => report !== undefined) : [],
+      pools: leads()
+        ? [...books.values()].map(book => book.report(deps.clock.wallMs())).filter(report => report !== undefined)
+        : [],
     }),
   }
 }

@@ -8,6 +8,7 @@ import { Witness } from '../../cli/demo/witness.ts'
 import { systemClock } from '../../lib/service/clock.ts'
 import { silentLog } from '../../lib/service/log.ts'
 import { requirePrometheus } from '../support/prometheus.ts'
+import { statusMistakes } from '../support/status-schema.ts'
 import { until } from '../support/until.ts'
 
 const clock = systemClock
@@ -52,6 +53,13 @@ t.test(
     await until('b stands by, knowing its strength', 60_000, async () => {
       const report = await poolReport(b)
       return report?.state === 'STANDBY' && report.clusters.every(cluster => cluster.available === 3)
+    })
+    await t.test('the decider serves its page and a status that follows the published schema', async t => {
+      const page = await fetch(`${b.deciderUrl}/`, { signal: AbortSignal.timeout(5000) })
+      t.match(page.headers.get('content-security-policy'), /^default-src 'none'; script-src 'sha256-/)
+      t.match(await page.text(), /<title>Who serves\?<\/title>/)
+      const status = await fetch(`${b.deciderUrl}/status`, { signal: AbortSignal.timeout(5000) })
+      t.strictSame(statusMistakes(await status.json()), [])
     })
     const first = addJob()
     await until('a job runs on a', 30_000, () => first.runnerId !== null)
