@@ -2,7 +2,7 @@ import type { Dashboard } from '@grafana/grafana-foundation-sdk/dashboard'
 import { dashboard } from './dashboard.ts'
 import { COLORS, series, stat, words } from './panels.ts'
 
-const ofWebhook = (name: string) => `gitlab_runner_hadr_ofWebhook${name}`
+const ofWebhook = (name: string) => `gitlab_runner_hadr_webhook_${name}`
 const perSecond = (name: string, by: string) => `sum by (${by}) (rate(${ofWebhook(name)}[$__rate_interval]))`
 const expiresIn = (role: string) =>
   `min by (role) (${ofWebhook('certificate_not_after_timestamp_seconds')}{role=~"${role}"}) - time()`
