@@ -4,6 +4,7 @@ import { hostname } from 'node:os'
 import { Registry } from 'prom-client'
 import { createDecider } from '../decider/app.ts'
 import { type DeciderConfig, readDeciderConfig } from '../decider/config.ts'
+import { statusPage } from '../decider/status/page.ts'
 import { watchConfig } from '../decider/reload.ts'
 import { createGitLabClient } from '../lib/gitlab/client.ts'
 import type { GitLabClient } from '../lib/gitlab/types.ts'
@@ -19,6 +20,7 @@ import { type Log, type LogLevel, LOG_LEVELS, createLog } from '../lib/service/l
 import { createOpsServer } from '../lib/service/ops-server.ts'
 import { StopStack } from '../lib/service/stop-stack.ts'
 import { createTokenSource } from '../lib/service/token-source.ts'
+import { readStatusPage } from './status-page.ts'
 import { statusRoutes } from './decider/routes.ts'
 import { type KubernetesParts, connectKubernetes, identityOf, knowsKubernetes } from './decider/kubernetes.ts'
 import { VERSION } from './version.ts'
@@ -99,9 +101,17 @@ async function serve({ config, text, flags, listen, env }: Serving): Promise<voi
 
   const pod = podName === undefined ? {} : { podName }
   const kubernetes = knowsKubernetes(env)
-    ? await connectKubernetes({ config, lease: flags.lease, ...pod, identity, userAgent, clock, random, log }).catch(
-        (error: unknown) => fail(`Kubernetes: ${error instanceof Error ? error.message : String(error)}`),
-      )
+    ? await connectKubernetes({
+        config,
+        env,
+        lease: flags.lease,
+        ...pod,
+        identity,
+        userAgent,
+        clock,
+        random,
+        log,
+      }).catch((error: unknown) => fail(`Kubernetes: ${error instanceof Error ? error.message : String(error)}`))
     : NO_KUBERNETES
   if (!kubernetes) return
   stack.add('Kubernetes', () => kubernetes.close())
@@ -157,7 +167,7 @@ async function serve({ config, text, flags, listen, env }: Serving): Promise<voi
     listen,
     registry,
     ready: () => decider.ready(),
-    routes: statusRoutes(decider),
+    routes: statusRoutes(decider, statusPage(await readStatusPage())),
     portTaken: 'fail',
     clock,
     random,

@@ -48,6 +48,10 @@ export interface Decider {
 }
 
 export interface StatusReport {
+  /** Version of this document; what a later one only adds does not change it. */
+  schema: 1
+  /** Now, by the decider's clock; ages are reckoned from here. */
+  at: string
   cluster: string
   decider: { id: string; version: string }
   dryRun: boolean
@@ -155,12 +159,14 @@ export function createDecider(deps: DeciderDeps): Decider {
     },
     records: () => Object.fromEntries(records),
     status: () => ({
+      schema: 1,
+      at: new Date(deps.clock.wallMs()).toISOString(),
       cluster: config.cluster,
       decider: identity,
       dryRun,
       role: leads() ? 'leader' : 'standby',
       leader: leaderName(),
-      pools: leads() ? [...books.values()].map(book => book.report()).filter(report => report !== undefined) : [],
+      pools: leads() ? [...books.values()].map(book => book.report(deps.clock.wallMs())).filter(report => report !== undefined) : [],
     }),
   }
 }

@@ -1,124 +1,190 @@
-import { readPoolStatus } from './documents.ts'
-import type { PoolConfig } from './model.ts'
-import { statusObjection } from './pin.ts'
+import { readControl } from './documents.ts'
+import type { PoolStatus } from './model.ts'
 
-interface Signed {
-  /** Milliseconds since 1970. */
-  untilMs: number
-  by: string
-  why: string
+/** A cluster's word on one pool, as its branch shows it. */
+export interface ClusterWord {
+  cluster: string
+  /** Undefined: its status file cannot be read, or does not speak of this pool. */
+  status: PoolStatus | undefined
+  /** Since its last heartbeat, by GitLab's clock. */
+  ageMs: number
 }
 
-/** What people want for one pool. A new pause or pin takes the place of the old one. */
-export type ControlChange =
-  | ({ kind: 'pause'; pool: string } & Signed)
+/** What somebody asks for; `untilMs` on GitLab's clock. */
+export type ControlRequest =
+  | { kind: 'pin'; pool: string; to: string; untilMs: number; by: string; why: string; force: boolean }
+  | { kind: 'pause'; pool: string; untilMs: number; by: string; why: string }
+  /** Ends the pool's pause and its pin. */
   | { kind: 'resume'; pool: string }
-  | ({ kind: 'pin'; pool: string; to: string; force: boolean } & Signed)
-  | { kind: 'unpin'; pool: string }
 
-export type ControlResult = { ok: true; content: string } | { ok: false; why: string }
+export type ControlAnswer =
+  | { kind: 'changed'; content: string; pruned: readonly string[] }
+  /** There is nothing to change. */
+  | { kind: 'unchanged'; why: string }
+  | { kind: 'refused'; why: string; mend: string; forceHelps: boolean }
 
-/** Longer wishes are forgotten ones: they hold back every move by preference, and a pin most emergencies. */
-const LONGEST_MS = 30 * 24 * 3_600_000
-const MAX_WORDS = 2000
+export interface ControlSituation {
+  /** The pool's clusters that have a branch. */
+  words: readonly ClusterWord[]
+  /** Every pool that any cluster speaks of. */
+  pools: readonly string[]
+  nowMs: number
+  /** A heartbeat older than this comes from nobody: the longest T_dead of all profiles. */
+  silentAfterMs: number
+}
+
+/** Nobody remembers a wish for longer; it would surprise. */
+const MAX_WISH_MS = 30 * 24 * 3600 * 1000
+
+type Entries = Record<string, unknown>
 
 /**
- * The new text of `control.json`. Pure. `content` is the file as it is, null when there is none; everything in it that is not
- * this pool's pause or pin stays. Refuses what no decider would obey, and to write over a file that it does not understand.
+ * The `control.json` that grants a request, from the present one (null: there is none) and what the clusters say. Pure.
+ * What is over by `nowMs` is left out; other pools' wishes stay as they are, those that cannot be understood too.
+ * A pin is refused where the deciders would not follow it, because a wish that waits unseen surprises later; `force` only
+ * skips what the protocol lets it skip, and never a target that is known to have no available runner.
  */
 export function changeControl(
-  content: string | null,
-  change: ControlChange,
-  pools: readonly Pick<PoolConfig, 'name' | 'clusters'>[],
-  nowMs: number,
-): ControlResult {
-  const pool = pools.find(({ name }) => name === change.pool)
-  if (!pool) return refuse(`there is no pool ${change.pool}; pools: ${pools.map(({ name }) => name).join(', ')}`)
-  const flaw = 'untilMs' in change ? flawOf(change, nowMs) : undefined
-  if (flaw !== undefined) return refuse(flaw)
-  if (change.kind === 'pin' && !pool.clusters.some(({ name }) => name === change.to)) {
-    const names = pool.clusters.map(({ name }) => name).join(', ')
-    return refuse(`pool ${pool.name} has no cluster ${change.to}; clusters: ${names}`)
+  current: string | null,
+  request: ControlRequest,
+  situation: ControlSituation,
+): ControlAnswer {
+  const { pool } = request
+  if (!situation.pools.includes(pool)) {
+    const known = situation.pools.length === 0 ? 'no decider has published yet' : `known: ${situation.pools.join(', ')}`
+    return refused(`there is no pool ${pool}`, `Name one that a decider serves (${known}).`)
   }
-  const document = parse(content)
-  if (!document) return refuse('control.json is not a document of schema 1: mend it by hand first')
-  const { pools: all } = document
-  const wishes = Object.hasOwn(all, pool.name) ? all[pool.name] : {}
-  if (!isRecord(wishes)) return refuse(`control.json holds no wishes for pool ${pool.name} that can be understood`)
-
-  const { pause, pin, ...others } = wishes
-  const changed = { ...others, ...kept(change, pause, pin) }
-  // Without a prototype's setter: a pool may be called like a word that objects know.
-  const next = new Map(Object.entries(all))
-  if (Object.keys(changed).length > 0) next.set(pool.name, changed)
-  else next.delete(pool.name)
-  const text = JSON.stringify({ ...document, pools: Object.fromEntries(next) }, null, 2)
-  return { ok: true, content: `${text}\n` }
-}
-
-/**
- * Why a pin to this cluster would be refused, by the text of the cluster's `status.json` (null: it has none); undefined:
- * nothing speaks against it. One look cannot tell whether the cluster lives: that the decider checks.
- */
-export function pinObjection(
-  pool: Pick<PoolConfig, 'name' | 'digest'>,
-  to: string,
-  content: string | null,
-  { force }: { force: boolean },
-): string | undefined {
-  const reading = readPoolStatus(content, to, pool.name)
-  if (reading.kind === 'absent') return `no decider has ever spoken for cluster ${to}`
-  if (reading.kind === 'unreadable') return `the status of cluster ${to} cannot be understood: ${reading.why}`
-  if (reading.status.digest !== pool.digest) {
-    return `cluster ${to} works with another configuration of the pool, so that nothing moves until they agree`
+  const reading = readControl(current, pool)
+  const entries = entriesOf(current)
+  if (!entries) {
+    const why = reading.kind === 'unreadable' ? reading.why : 'unknown schema'
+    return refused(
+      `control.json cannot be understood (${why})`,
+      'Correct it in GitLab, or delete it: without it there are no wishes.',
+    )
   }
-  const objection = statusObjection(reading.status, { force })
-  return objection && `cluster ${to}: ${objection}`
-}
+  const { kept, pruned } = prune(entries, situation.nowMs)
+  // What is broken in the pool's own wishes goes with this change: it blocks the deciders until somebody removes it.
+  const before = Object.fromEntries(
+    Object.entries(recordOf(kept[pool])).filter(([name, wish]) => untilOf(name, wish) !== undefined),
+  )
 
-function kept(change: ControlChange, pause: unknown, pin: unknown): Record<string, unknown> {
-  const old = { ...(pause === undefined ? {} : { pause }), ...(pin === undefined ? {} : { pin }) }
-  switch (change.kind) {
-    case 'pause':
-      return { ...old, pause: signed(change) }
-    case 'pin':
-      return { ...old, pin: { to: change.to, ...signed(change), ...(change.force ? { force: true } : {}) } }
-    case 'resume':
-      return pin === undefined ? {} : { pin }
-    case 'unpin':
-      return pause === undefined ? {} : { pause }
+  if (request.kind === 'resume') {
+    if (kept[pool] === undefined) {
+      return { kind: 'unchanged', why: `Pool ${pool} is neither paused nor pinned.` }
+    }
+    return changed(Object.fromEntries(Object.entries(kept).filter(([name]) => name !== pool)), pruned)
   }
+  const lastsMs = request.untilMs - situation.nowMs
+  if (lastsMs <= 0 || lastsMs > MAX_WISH_MS)
+    return refused('the time must be between now and 30 days', 'Give another --for.')
+  const { by, why } = request
+  const until = new Date(request.untilMs).toISOString()
+  if (request.kind === 'pause') return changed({ ...kept, [pool]: { ...before, pause: { until, by, why } } }, pruned)
+
+  const obstacle = pinObstacle(request, situation, before['pause'] !== undefined)
+  if (obstacle) return obstacle
+  const pin = { to: request.to, until, by, why, ...(request.force && { force: true }) }
+  return changed({ ...kept, [pool]: { ...before, pin } }, pruned)
 }
 
-function signed({ untilMs, by, why }: Signed) {
-  return { until: new Date(untilMs).toISOString(), by, why }
-}
-
-function flawOf({ untilMs, by, why }: Signed, nowMs: number): string | undefined {
-  if (!Number.isFinite(untilMs) || untilMs <= nowMs) return 'the end must lie in the future'
-  if (untilMs - nowMs > LONGEST_MS) return 'the end must lie within 30 days, so that nobody forgets it'
-  for (const [name, text] of Object.entries({ by, why })) {
-    if (text.trim() === '') return `${name} must not be empty: others will ask`
-    if (text.length > MAX_WORDS) return `${name} must have at most ${MAX_WORDS} characters`
+function pinObstacle(
+  { pool, to, force }: Extract<ControlRequest, { kind: 'pin' }>,
+  { words, silentAfterMs }: ControlSituation,
+  paused: boolean,
+): ControlAnswer | undefined {
+  const target = words.find(({ cluster }) => cluster === to)
+  if (!target) {
+    const known = words.map(({ cluster }) => cluster).join(', ') || 'none'
+    return refused(`pool ${pool} has no cluster ${to}`, `Name one of its clusters (known: ${known}).`)
+  }
+  const { status, ageMs } = target
+  if (!status) {
+    return refused(
+      `the status file of cluster ${to} cannot be read for pool ${pool}`,
+      `Look at branch hadr/${to} and at that cluster’s decider.`,
+    )
+  }
+  if (status.available === 0) {
+    return refused(
+      `cluster ${to} has no available runner, so nobody would serve`,
+      `Bring its runners up first. --force does not change this.`,
+    )
+  }
+  if (paused) return refused(`pool ${pool} is paused, so nothing moves`, `hadr resume --pool ${pool}, then switch.`)
+  const fresh = words.filter(word => word.status && word.ageMs <= silentAfterMs)
+  const digests = new Set(fresh.map(word => word.status?.digest))
+  if (digests.size > 1) {
+    return refused(
+      `the deciders of ${fresh.map(({ cluster }) => cluster).join(' and ')} work with different configurations, so nothing moves`,
+      'Give all deciders the same main tag, clusters, cluster tags and strength mode.',
+    )
+  }
+  if (force) return undefined
+  if (ageMs > silentAfterMs) {
+    return refused(
+      `the decider of cluster ${to} has been silent for ${Math.round(ageMs / 1000)} s, so it would not take over`,
+      `Look at it first; with --force the pin waits for it.`,
+      true,
+    )
+  }
+  if (status.available === null) {
+    return refused(
+      `it is not known how many runners of cluster ${to} are available`,
+      `Look at its Prometheus; with --force it takes over without knowing.`,
+      true,
+    )
   }
   return undefined
 }
 
-function parse(content: string | null): { schema: 1; pools: Record<string, unknown> } | undefined {
-  if (content === null) return { schema: 1, pools: {} }
-  try {
-    const parsed: unknown = JSON.parse(content)
-    if (!isRecord(parsed) || parsed['schema'] !== 1 || !isRecord(parsed['pools'])) return undefined
-    return { ...parsed, schema: 1, pools: parsed['pools'] }
-  } catch {
-    return undefined
+function refused(why: string, mend: string, forceHelps = false): ControlAnswer {
+  return { kind: 'refused', why, mend, forceHelps }
+}
+
+function changed(pools: Entries, pruned: readonly string[]): ControlAnswer {
+  const sorted = Object.fromEntries(Object.entries(pools).sort(([a], [b]) => (a < b ? -1 : 1)))
+  return { kind: 'changed', content: `${JSON.stringify({ schema: 1, pools: sorted }, null, 2)}\n`, pruned }
+}
+
+/** Undefined where the document as a whole cannot be understood. */
+function entriesOf(current: string | null): Entries | undefined {
+  if (current === null) return {}
+  // A pool's own wishes may be broken, the document may not: it is asked about a pool that nobody can have.
+  if (readControl(current, '').kind === 'unreadable') return undefined
+  return (JSON.parse(current) as { pools: Entries }).pools
+}
+
+/** Leaves out wishes that are over, and pools without any. */
+function prune(entries: Entries, nowMs: number): { kept: Entries; pruned: string[] } {
+  const pruned: string[] = []
+  const kept: Entries = {}
+  for (const [pool, wishes] of Object.entries(entries)) {
+    if (!isRecord(wishes)) {
+      kept[pool] = wishes
+      continue
+    }
+    const live = Object.entries(wishes).filter(([name, wish]) => {
+      const over = (untilOf(name, wish) ?? Infinity) <= nowMs
+      if (over) pruned.push(`${name} of ${pool}`)
+      return !over
+    })
+    if (live.length > 0) kept[pool] = Object.fromEntries(live)
   }
+  return { kept, pruned }
+}
+
+/** When a wish ends; undefined where it is none that the deciders understand. */
+function untilOf(name: string, wish: unknown): number | undefined {
+  const reading = readControl(JSON.stringify({ schema: 1, pools: { probe: { [name]: wish } } }), 'probe')
+  if (reading.kind === 'unreadable') return undefined
+  return reading.control.pause?.untilMs ?? reading.control.pin?.untilMs
+}
+
+function recordOf(value: unknown): Record<string, unknown> {
+  return isRecord(value) ? value : {}
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-function refuse(why: string): ControlResult {
-  return { ok: false, why }
 }

@@ -14,6 +14,8 @@ export interface LoopDeps extends Omit<ActDeps, 'look' | 'guard'> {
   /** Decide and record, but write nothing anywhere. */
   dryRun: boolean
   onDecision: (decision: Decision) => void
+  /** The rule that decides; another than the protocol's only where a simulation is to catch it. */
+  decide?: typeof decide
 }
 
 /** One cycle, with all that is needed to decide it again. */
@@ -39,7 +41,7 @@ const LOOK_MIN_MS = 5000
  * `use` gives the pool another configuration from the next cycle on; what was learned stays.
  */
 export function createPoolLoop(initial: PoolConfig, deps: LoopDeps) {
-  const { clock, log, publisher } = deps
+  const { clock, log, publisher, decide: rule = decide } = deps
   let current = initial
   let memory: Memory = NO_MEMORY
   let outcomes: Outcomes = NO_OUTCOMES
@@ -69,6 +71,7 @@ export function createPoolLoop(initial: PoolConfig, deps: LoopDeps) {
       outcomes: {
         ...outcomes,
         ...(lastPublishMonotonicMs === undefined ? {} : { lastPublishMonotonicMs }),
+        ...latestDoubt(outcomes.doubtMonotonicMs, publisher.doubtMonotonicMs),
         ...(ownSeqPublished === undefined ? {} : { ownSeqPublishedMonotonicMs: ownSeqPublished }),
       },
     }
@@ -81,7 +84,7 @@ export function createPoolLoop(initial: PoolConfig, deps: LoopDeps) {
     // A look that was broken off shows nothing, and after it nothing may be written anyway.
     if (stopping.aborted) return
     const previous = memory
-    const plan = decide(seen, previous, pool)
+    const plan = rule(seen, previous, pool)
     memory = plan.next
     say(plan, pool)
     // A dry run reckons as if it had published, or it would take itself for cut off and tell nothing but that.
@@ -134,6 +137,11 @@ export function createPoolLoop(initial: PoolConfig, deps: LoopDeps) {
 }
 
 export type PoolLoop = ReturnType<typeof createPoolLoop>
+
+function latestDoubt(...doubts: (number | undefined)[]): Pick<Outcomes, 'doubtMonotonicMs'> {
+  const known = doubts.filter(doubt => doubt !== undefined)
+  return known.length > 0 ? { doubtMonotonicMs: Math.max(...known) } : {}
+}
 
 /** Runners whose contact time decides a probe now. */
 function askedRunners(memory: Memory): number[] {

@@ -10,6 +10,7 @@ import type {
   RunnerView,
   Timing,
 } from './model.ts'
+import { groupByCluster } from './pool.ts'
 
 /** What a decider knows before its first cycle. */
 export const NO_MEMORY: Memory = {
@@ -33,11 +34,12 @@ export const NO_MEMORY: Memory = {
 export function remember(memory: Memory, seen: Observation, config: PoolConfig): Memory {
   const { timing } = config
   const cycle = { monotonicMs: seen.monotonicMs, wallMs: seen.wallMs }
-  const removalMs = seen.outcomes.removalSentServerMs
+  const { removalSentServerMs: removalMs, doubtMonotonicMs: doubtMs } = seen.outcomes
   const started = {
     startedMonotonicMs: memory.startedMonotonicMs ?? seen.monotonicMs,
     lastCycle: cycle,
     ...(removalMs === undefined ? {} : { quarantineFromServerMs: laterOf(removalMs, memory.quarantineFromServerMs) }),
+    ...(doubtMs === undefined ? {} : { doubtMonotonicMs: laterOf(doubtMs, memory.doubtMonotonicMs) }),
   }
   // A suspended machine stops the monotonic clock, so the wall clock has a say too.
   const gapMs = memory.lastCycle
@@ -56,6 +58,7 @@ export function remember(memory: Memory, seen: Observation, config: PoolConfig):
 
   // A change that may have happened long before this read proves nothing about now.
   const proves = !unconfirm && sinceReadMs <= proofMaxAgeMs(timing)
+  const groups = groupByCluster(view.runners)
   const peers: Record<string, PeerMemory> = {}
   for (const cluster of config.clusters) {
     if (cluster.name === config.self) continue
@@ -63,7 +66,7 @@ export function remember(memory: Memory, seen: Observation, config: PoolConfig):
     const kept = before && unconfirm ? { ...before, confirmed: false } : before
     const peer = rememberPeer(kept, view.files[cluster.name], observedMs, seen, proves)
     if (!peer) continue
-    const runners = view.runners.filter(runner => runner.cluster === cluster.name)
+    const runners = groups.get(cluster.name) ?? []
     const probe = advanceProbe(peer, runners, seen.outcomes.wakes[cluster.name], observedMs, config)
     peers[cluster.name] = withProbe(peer, probe)
   }
@@ -212,7 +215,8 @@ function turnedInactive(
   ownStatus: PoolStatus | undefined,
   firstRead: boolean,
 ): boolean {
-  if (!firstRead) return memory.ownStatus?.active === true && ownStatus?.active === false
+  // A file that is new and inactive may be another process's of this cluster, which had begun to yield.
+  if (!firstRead) return memory.ownStatus?.active !== false && ownStatus?.active === false
   return ownFile?.kind === 'unreadable' || (ownFile?.kind === 'read' && ownStatus?.active === false)
 }
 

@@ -20,7 +20,7 @@ export function pinRefusal({ memory, seen, views }: Situation): { to: string; wh
 }
 
 /** Why a cluster cannot serve, by what its status says; undefined: it can, or with `force` it may. */
-export function statusObjection(status: PoolStatus | undefined, { force }: { force: boolean }): string | undefined {
+function statusObjection(status: PoolStatus | undefined, { force }: { force: boolean }): string | undefined {
   if (!status) return 'it has no status that can be understood: no decider of this pool speaks for it'
   if (status.available === 0) return 'it has no available runner'
   if (status.available === null && status.lastKnown === 0 && !force) return 'nobody knows whether it can serve'

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import type { GitLabClient } from '../lib/gitlab/types.ts'
 import type { PrometheusClient } from '../lib/prometheus/client.ts'
 import type { Clock, Random } from '../lib/service/clock.ts'
@@ -6,7 +7,7 @@ import { CONTROL_PATH, STATUS_PATH, createPublisher, statusBranch } from './act/
 import { createTagWriter } from './act/tag-writer.ts'
 import type { WriteGuard } from './act/write-guard.ts'
 import { type DeciderConfig, poolsOf, runnerOwnerOf } from './config.ts'
-import { type Decision, type PoolLoop, createPoolLoop } from './loop.ts'
+import { type Decision, type LoopDeps, type PoolLoop, createPoolLoop } from './loop.ts'
 import type { OwnCapacity, PoolConfig, RunnerView } from './model.ts'
 import { capacityOf, capacityQuery, withWorkloads } from './observe/capacity.ts'
 import { createGitLabReader } from './observe/gitlab.ts'
@@ -27,6 +28,8 @@ export interface TermDeps {
   clock: Clock
   random: Random
   log: Log
+  /** Another rule in the place of the real one; for proofs that the proofs find fault. */
+  decide?: LoopDeps['decide']
 }
 
 /** This process speaks for its cluster. */
@@ -65,6 +68,8 @@ export function startTerm(deps: TermDeps, leading: Leading, onDecision: (decisio
   /** Loops of pools that are gone may still be finishing a write. */
   const ending = new Set<Promise<void>>()
   const { lost } = leading
+  // Each call under way listens, and there are a few for every pool.
+  setMaxListeners(0, lost)
   const over = new Promise<void>(resolve => {
     if (lost.aborted) resolve()
     lost.addEventListener('abort', () => resolve(), { once: true })
@@ -101,6 +106,7 @@ export function startTerm(deps: TermDeps, leading: Leading, onDecision: (decisio
 
   function start(pool: PoolConfig): Part {
     const stop = new AbortController()
+    setMaxListeners(0, stop.signal)
     const guard: WriteGuard = { maySend: () => !stop.signal.aborted && leading.still(), over: lost }
     const turn = { lastMs: clock.monotonicMs(), readable: false }
     const loop = createPoolLoop(pool, {
@@ -118,6 +124,7 @@ export function startTerm(deps: TermDeps, leading: Leading, onDecision: (decisio
       random,
       log,
       dryRun,
+      ...(deps.decide ? { decide: deps.decide } : {}),
       onDecision(decision) {
         if (lost.aborted) return
         turn.lastMs = clock.monotonicMs()

@@ -19,6 +19,7 @@ export interface KubernetesParts {
 
 export interface KubernetesSetting {
   config: DeciderConfig
+  env: NodeJS.ProcessEnv
   /** False: this process is alone and leads. */
   lease: boolean
   /** POD_NAME; missing: events have nothing to be about. */
@@ -44,7 +45,7 @@ export function identityOf(podName: string | undefined, hostname: string): strin
 /** Rejects with what is wrong with the cluster's configuration. */
 export async function connectKubernetes(setting: KubernetesSetting): Promise<KubernetesParts> {
   const { config, podName, identity, clock, random, log } = setting
-  const kubeConfig = loadKubeConfig(process.env['KUBECONFIG'], process.env)
+  const kubeConfig = loadKubeConfig(setting.env['KUBECONFIG'], setting.env)
   const connection = await openConnection({ kubeConfig, clock, userAgent: setting.userAgent })
   const kubernetes = createKubernetesClient({ connection, clock })
   const home = kubeConfig.getContextObject(kubeConfig.getCurrentContext())?.namespace ?? 'default'

@@ -1,20 +1,29 @@
 import type { Decider } from '../../decider/app.ts'
 import type { OpsAnswer, OpsRoute } from '../../lib/service/ops-server.ts'
 
-/** What the decider tells besides metrics and readiness. */
-export function statusRoutes(decider: Decider): Record<string, OpsRoute> {
+/** What the decider tells besides metrics and readiness; `page` is the one for people. */
+export function statusRoutes(
+  decider: Pick<Decider, 'alive' | 'status' | 'records'>,
+  page: OpsAnswer,
+): Record<string, OpsRoute> {
   return {
+    '/': () => page,
     '/livez': () => {
       const verdict = decider.alive()
       return verdict === true ? { status: 200, body: 'ok\n' } : { status: 503, body: `${verdict}\n` }
     },
-    '/status': () => json(`${JSON.stringify(decider.status(), null, 2)}\n`),
+    '/status': () => {
+      const status = decider.status()
+      const answer = json(`${JSON.stringify(status, null, 2)}\n`)
+      // Behind one Service, the next connection may find the replica that leads.
+      return status.role === 'leader' ? answer : { ...answer, headers: { connection: 'close' } }
+    },
     '/status/decisions': query => decisions(decider, query),
   }
 }
 
 /** In short all that are kept; with `pool` the newest one whole, with `id` too that one. */
-function decisions(decider: Decider, query: URLSearchParams): OpsAnswer {
+function decisions(decider: Pick<Decider, 'records'>, query: URLSearchParams): OpsAnswer {
   const records = decider.records()
   const pool = query.get('pool')
   const id = query.get('id')

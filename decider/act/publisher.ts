@@ -40,6 +40,8 @@ export interface Publisher {
   /** When this process published a seq, on the monotonic clock; undefined: it did not, or that was long ago. */
   publishedAt(seq: number): number | undefined
   readonly lastPublishMonotonicMs: number | undefined
+  /** When a publish last failed in such a way that it may still land. */
+  readonly doubtMonotonicMs: number | undefined
 }
 
 /** How many of the newest seqs are remembered; only the last few can still be read back. */
@@ -54,6 +56,7 @@ export function createPublisher(deps: PublisherDeps): Publisher {
   let leaving = false
   let startSha: string | undefined
   let lastPublishMonotonicMs: number | undefined
+  let doubtMonotonicMs: number | undefined
   const published = new Map<number, number>()
   let queue: Promise<unknown> = Promise.resolve()
   let next: Promise<number> | undefined
@@ -88,6 +91,7 @@ export function createPublisher(deps: PublisherDeps): Publisher {
     } catch (error) {
       // The start may be gone (a rewritten default branch), so it is looked up again next time.
       startSha = undefined
+      if (!(error instanceof GitLabError) || error.ambiguous) doubtMonotonicMs = clock.monotonicMs()
       throw error
     }
     said = document.pools
@@ -135,6 +139,9 @@ export function createPublisher(deps: PublisherDeps): Publisher {
     publishedAt: wanted => published.get(wanted),
     get lastPublishMonotonicMs() {
       return lastPublishMonotonicMs
+    },
+    get doubtMonotonicMs() {
+      return doubtMonotonicMs
     },
   }
 }

@@ -3,6 +3,8 @@ import { ageMs } from '../memory.ts'
 import type { Alert, PoolConfig, State } from '../model.ts'
 import { viewClusters } from '../views.ts'
 import type { DecisionRecords, DecisionReport } from './records.ts'
+import { type Problem, type Verdict, problemsOf, verdictOf } from './problems.ts'
+import { type HoldersSince, createTimeline } from './timeline.ts'
 
 /** One cluster as the decider reckons with it; what is unknown is null. */
 export interface ClusterReport {
@@ -14,6 +16,11 @@ export interface ClusterReport {
   epoch: number | null
   score: number
   available: number | null
+  /** Pods, and pods that its workloads ask for. */
+  total: number | null
+  desired: number | null
+  /** The state that its decider published. */
+  reason: string | null
   runners: number
   /** Unpaused runners that carry the main tag. */
   holding: number
@@ -24,65 +31,93 @@ export interface ClusterReport {
   effective: boolean
 }
 
-export interface PoolReport {
-  pool: string
-  mainTag: string
-  state: State
-  explain: string
-  at: string
-  /** Clusters that hold the main tag. */
-  holders: string[]
-  gitlabReadable: boolean
-  clusters: ClusterReport[]
-  /** What people wish for; null: nothing that counts now. */
-  pause: { until: string; by: string; why: string } | null
-  pin: PinReport | null
-  alerts: readonly Alert[]
-  decisions: DecisionReport[]
-}
-
-export interface PinReport {
-  to: string
+/** A wish of people that counts at `at`, by GitLab's clock. */
+export interface WishReport {
   until: string
   by: string
   why: string
+}
+
+export interface PinReport extends WishReport {
+  to: string
   force: boolean
   /** Why nothing comes of it now; null: it is obeyed. */
   refused: string | null
 }
 
+export interface PoolReport {
+  pool: string
+  mainTag: string
+  /** `nobody`: no cluster holds the main tag; `degraded`: one does, but there are problems. */
+  verdict: Verdict
+  problems: Problem[]
+  state: State
+  explain: string
+  at: string
+  /** Clusters that hold the main tag. */
+  holders: string[]
+  /** Who held it when, as this process saw it; oldest first. */
+  timeline: HoldersSince[]
+  /** What people wish for; null: nothing that counts now. */
+  pause: WishReport | null
+  pin: PinReport | null
+  gitlabReadable: boolean
+  clusters: ClusterReport[]
+  alerts: readonly Alert[]
+  decisions: DecisionReport[]
+}
+
 /** What `/status` tells of one pool: the newest decision in full, and the last ones that changed or wrote something. */
 export interface StatusBook {
   record(decision: Decision): void
-  report(): PoolReport | undefined
+  report(nowMs: number): PoolReport | undefined
 }
 
 export function createStatusBook(records: DecisionRecords): StatusBook {
   let latest: Decision | undefined
   let clusters: ClusterReport[] = []
   let wishes: Pick<PoolReport, 'pause' | 'pin'> = { pause: null, pin: null }
+  const timeline = createTimeline()
+  const holders = () => clusters.filter(cluster => cluster.holding > 0).map(cluster => cluster.name)
 
   return {
     record(decision) {
       records.record(decision)
       latest = decision
-      if (!decision.seen.gitlab.readable) return
-      clusters = reportClusters(decision, decision.config)
-      wishes = reportWishes(decision, decision.seen.gitlab.serverMs)
+      const { gitlab } = decision.seen
+      if (gitlab.readable) {
+        clusters = reportClusters(decision, decision.config)
+        wishes = reportWishes(decision, gitlab.serverMs)
+      }
+      timeline.saw(decision.atMs, gitlab.readable ? holders() : null)
     },
-    report() {
+    report(nowMs) {
       if (!latest) return undefined
       const { plan, seen, config } = latest
+      const { gitlab, own } = seen
+      const problems = problemsOf({
+        mainTag: config.mainTag,
+        clusters,
+        holders: holders(),
+        alerts: plan.alerts,
+        atMs: latest.atMs,
+        nowMs,
+        gitlabWhy: gitlab.readable ? undefined : gitlab.why,
+        ownWhy: gitlab.readable && !own.known ? own.why : undefined,
+      })
       return {
         pool: config.name,
         mainTag: config.mainTag,
+        verdict: verdictOf({ clusters, holders: holders() }, problems.length),
+        problems,
         state: plan.state,
         explain: plan.explain,
         at: iso(latest.atMs),
-        holders: clusters.filter(cluster => cluster.holding > 0).map(cluster => cluster.name),
-        gitlabReadable: seen.gitlab.readable,
-        clusters,
+        holders: holders(),
+        timeline: timeline.entries(),
         ...wishes,
+        gitlabReadable: gitlab.readable,
+        clusters,
         alerts: plan.alerts,
         decisions: records.list(),
       }
@@ -121,6 +156,9 @@ function reportClusters({ seen, plan }: Decision, config: PoolConfig): ClusterRe
       epoch: view.status?.epoch ?? null,
       score: view.score,
       available: view.self ? ownAvailable : (view.status?.available ?? null),
+      total: (view.self && seen.own.known ? seen.own : view.status)?.total ?? null,
+      desired: (view.self && seen.own.known ? seen.own : view.status)?.desired ?? null,
+      reason: view.self ? plan.state : (view.status?.reason ?? null),
       runners: view.runners.length,
       holding: view.holds.length,
       presence: view.presence,

@@ -108,7 +108,8 @@ export function createGitLabClient(options: GitLabClientOptions): GitLabClient {
   }
 }
 
-function asGitLabError(error: unknown, endpoint: Endpoint, signal: AbortSignal): GitLabError {
+/** Whatever goes wrong inside a call, as the one error that callers know. */
+export function asGitLabError(error: unknown, endpoint: Endpoint, signal: AbortSignal): GitLabError {
   if (error instanceof GitLabError) return error
   if (signal.aborted) return givenUp(endpoint, signal)
   if (error instanceof ShapeError) return new GitLabError('invalid_answer', endpoint, error.message, { cause: error })

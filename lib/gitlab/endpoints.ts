@@ -13,6 +13,13 @@ export const ENDPOINTS = [
   'PUT /runners/:id',
   'GET /runners/:id/managers',
   'POST /api/graphql',
+  'GET /user',
+  'GET /personal_access_tokens/self',
+  'GET /groups/:id/members/all/:user_id',
+  'GET /projects/:id/protected_branches',
+  'GET /projects/:id/repository/branches',
+  'GET /projects/:id/repository/tree',
+  'PUT /projects/:id/repository/files/:path',
 ] as const
 export type Endpoint = (typeof ENDPOINTS)[number]
 

@@ -9,6 +9,8 @@ export interface OpsAnswer {
   body: string
   /** Plain text when absent. */
   contentType?: string
+  /** More headers, in lower case. */
+  headers?: Readonly<Record<string, string>>
 }
 
 export type OpsRoute = (query: URLSearchParams) => OpsAnswer | Promise<OpsAnswer>
@@ -87,6 +89,7 @@ export function createOpsServer(options: OpsServerOptions): OpsServer {
       'cache-control': 'no-store',
       'x-content-type-options': 'nosniff',
       ...(reply.status === 405 ? { allow: 'GET, HEAD' } : {}),
+      ...reply.headers,
     })
     response.end(request.method === 'HEAD' ? undefined : reply.body)
   }

@@ -20,6 +20,10 @@ function namespaced(group: string, plural: string, kind: string, subresources: r
 export const RESOURCES = {
   pods: namespaced('', 'pods', 'Pod', ['status']),
   secrets: namespaced('', 'secrets', 'Secret'),
+  configMaps: namespaced('', 'configmaps', 'ConfigMap'),
+  services: namespaced('', 'services', 'Service', ['status']),
+  resourceQuotas: namespaced('', 'resourcequotas', 'ResourceQuota', ['status']),
+  limitRanges: namespaced('', 'limitranges', 'LimitRange'),
   coreEvents: namespaced('', 'events', 'Event'),
   namespaces: {
     ...CORE,

@@ -4,6 +4,7 @@ import { event } from './event.ts'
 import type { Kind } from './kind.ts'
 import { lease } from './lease.ts'
 import { namespace } from './namespace.ts'
+import { plain } from './plain.ts'
 import { pod } from './pod.ts'
 import { secret } from './secret.ts'
 import { webhookConfiguration } from './webhook-configuration.ts'
@@ -16,6 +17,10 @@ const KINDS: Readonly<Record<string, Kind>> = {
   Deployment: deployment,
   StatefulSet: statefulSet,
   Namespace: namespace,
+  ConfigMap: plain,
+  Service: plain,
+  ResourceQuota: plain,
+  LimitRange: plain,
   MutatingWebhookConfiguration: webhookConfiguration,
 }
 
