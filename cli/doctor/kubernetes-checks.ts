@@ -1,17 +1,16 @@
+import { CA_SECRET, WEBHOOK_CONFIGURATION } from '../../certs/names.ts'
 import type { AccessQuestion } from '../../lib/kubernetes/types.ts'
 import { KubernetesError } from '../../lib/kubernetes/errors.ts'
 import { CONTAINER_NAME } from '../../webhook/names.ts'
 import type { Resources } from '../../webhook/config.ts'
 import { failed, ok, Skip, skipped, type Check, type Verdict } from './check.ts'
 import type { DoctorContext } from './context.ts'
-import { WEBHOOK_CONFIGURATION, type KubernetesFacts } from './kubernetes-facts.ts'
+import type { KubernetesFacts } from './kubernetes-facts.ts'
 import { judgeCache } from './judge-cache.ts'
 import { hasContainer, judgeLimitRanges, judgeQuota } from './judge-resources.ts'
 import { judgeConfiguration, judgeSelectors, judgeSidecars, runnerPods, servedBy } from './judge-webhook.ts'
 
 const DEFAULT_NAMESPACE = 'gitlab-runner-hadr'
-/** Written by the webhook with `certificates.mode: self`. */
-const CA_SECRET = 'gitlab-runner-hadr-ca'
 
 export const kubernetesChecks: readonly Check<DoctorContext>[] = [
   {
@@ -133,6 +132,17 @@ async function reachService(context: DoctorContext, signal: AbortSignal): Promis
   }
 }
 
+/** Knowing desired pods and rollouts takes rights where the runners are. */
+function workloadQuestions(config: DoctorContext['config'], home: string): AccessQuestion[] {
+  const wanted = [config?.runners, ...(config?.pools ?? []).map(pool => pool.runners)].flatMap(
+    workloads => workloads ?? [],
+  )
+  const namespaces = [...new Set(wanted.map(({ namespace = home }) => namespace))]
+  return namespaces.flatMap(namespace =>
+    ['deployments', 'statefulsets'].map(resource => ({ verb: 'list', group: 'apps', resource, namespace })),
+  )
+}
+
 async function judgeRights(context: DoctorContext): Promise<Verdict> {
   const facts = kubernetes(context)
   const { webhook, config } = context
@@ -154,10 +164,11 @@ async function judgeRights(context: DoctorContext): Promise<Verdict> {
           verb,
           group: 'coordination.k8s.io',
           resource: 'leases',
-          namespace,
-          name: `gitlab-runner-hadr-decider-${config.cluster}`,
+          namespace: config.lease.namespace ?? namespace,
+          name: config.lease.name ?? `gitlab-runner-hadr-decider-${config.cluster}`,
         }))
       : []),
+    ...workloadQuestions(config, namespace),
   ]
   if (questions.length === 0) return skipped('needs --config or --webhook-config')
   const answers = await Promise.all(questions.map(async question => ({ question, may: await facts.allowed(question) })))

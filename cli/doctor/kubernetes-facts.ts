@@ -1,3 +1,4 @@
+import { WEBHOOK_CONFIGURATION } from '../../certs/names.ts'
 import { createKubernetesClient, listAll } from '../../lib/kubernetes/client.ts'
 import type { Connection } from '../../lib/kubernetes/connection.ts'
 import { KubernetesError } from '../../lib/kubernetes/errors.ts'
@@ -23,9 +24,6 @@ export interface KubernetesFacts {
   runnerConfigs(): Promise<{ where: string; toml: string }[]>
   allowed(question: AccessQuestion): Promise<boolean>
 }
-
-/** The name that the manifests give it. */
-export const WEBHOOK_CONFIGURATION = 'gitlab-runner-hadr'
 
 export function createKubernetesFacts(connection: Connection, clock: Clock, namespace: string): KubernetesFacts {
   const client = createKubernetesClient({ connection, clock })

@@ -35,7 +35,9 @@ export interface ActDeps {
 }
 
 /** What a cycle's writes leave for the next decision. */
-export type ActOutcome = Pick<Outcomes, 'wakes' | 'removalSentServerMs' | 'doubtMonotonicMs'> & { deeds: readonly Deed[] }
+export type ActOutcome = Pick<Outcomes, 'wakes' | 'removalSentServerMs' | 'doubtMonotonicMs'> & {
+  deeds: readonly Deed[]
+}
 
 /**
  * Carries out a plan in the protocol's order (section 4): heartbeat first, then the step, then probes. Nothing is

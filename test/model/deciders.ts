@@ -1,4 +1,12 @@
-import { type Decided, type Intent, type Knowledge, type LastOwn, type LocalView, decideIn, mayRemove } from './local.ts'
+import {
+  type Decided,
+  type Intent,
+  type Knowledge,
+  type LastOwn,
+  type LocalView,
+  decideIn,
+  mayRemove,
+} from './local.ts'
 import { type Process, type World, IDLE, fileCode, processCode, publicCode } from './states.ts'
 
 export const VARIANTS = [
@@ -73,9 +81,7 @@ export function createDeciders({ clusters, variant }: Scope) {
   function* knowledges(world: World, self: number): Generator<Knowledge[]> {
     const options = world.clusters.map(({ file, gone, spoke }, cluster) => {
       if (cluster === self || !file) return TRUST.slice(1, 2)
-      return TRUST.filter(
-        one => (one !== 'proven' || !gone || variant === 'cappedClock') && (one !== 'dead' || !spoke),
-      )
+      return TRUST.filter(one => (one !== 'proven' || !gone || variant === 'cappedClock') && (one !== 'dead' || !spoke))
     })
     const count = options.reduce((product, { length }) => product * length, 1)
     for (let code = 0; code < count; code++) {
@@ -95,7 +101,10 @@ export function createDeciders({ clusters, variant }: Scope) {
         return { ...view, tags: tags.map((tagged, c) => tagged || (c !== self && files[c]?.active === true)) }
       case 'noTotalOrder': {
         const higher = (files[self]?.epoch ?? 0) + 1
-        return { ...view, files: files.map((file, c) => (c !== self && file?.active ? { ...file, epoch: higher } : file)) }
+        return {
+          ...view,
+          files: files.map((file, c) => (c !== self && file?.active ? { ...file, epoch: higher } : file)),
+        }
       }
       case 'priorityInClaim':
         return { ...view, files: files.map((file, c) => file && { ...file, epoch: withPriority(file.epoch, self, c) }) }

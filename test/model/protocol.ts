@@ -1,7 +1,17 @@
 import { type Scope, createDeciders } from './deciders.ts'
 import { type File, type Intent, NAMES } from './local.ts'
 import type { Model, Move } from './search.ts'
-import { type Cluster, type Process, type World, IDLE, keyOf, showFile, showWorld, withLowEpochs, worldOf } from './states.ts'
+import {
+  type Cluster,
+  type Process,
+  type World,
+  IDLE,
+  keyOf,
+  showFile,
+  showWorld,
+  withLowEpochs,
+  worldOf,
+} from './states.ts'
 
 /**
  * All interleavings of the protocol within a scope. Every decision is the real decider's (local.ts); this page only says
@@ -42,7 +52,9 @@ export function protocol(scope: Scope): Model<World> {
   /** Nothing of a cluster is under way that a promotion has to wait for. */
   const removalUnderWay = (world: World, cluster: number, but: number) =>
     clusterIn(world, cluster).removal ||
-    world.processes.some(({ phase }, p) => p !== but && homeOf(p) === cluster && phase.kind === 'yielding' || phase.kind === 'leaving')
+    world.processes.some(
+      ({ phase }, p) => (p !== but && homeOf(p) === cluster && phase.kind === 'yielding') || phase.kind === 'leaving',
+    )
 
   /**
    * Leaves out what makes no difference: a quarantine with nothing under way may end at once, and who does not wait can
@@ -136,7 +148,9 @@ export function protocol(scope: Scope): Model<World> {
     }
     if (phase.kind !== 'idle' || !leading) return
     for (const { intent, after } of deciders.choices(world, p)) {
-      carryOut(withProcess(world, p, after), p, intent, (label, to) => { add(`${who} ${label}`, to); })
+      carryOut(withProcess(world, p, after), p, intent, (label, to) => {
+        add(`${who} ${label}`, to)
+      })
     }
   }
 
@@ -168,7 +182,10 @@ export function protocol(scope: Scope): Model<World> {
       }
       case 'demote': {
         const { winner, ours } = intent
-        add(`decides to yield to ${NAMES[winner] ?? ''}`, withProcess(world, p, { phase: { kind: 'leaving', winner, ours } }))
+        add(
+          `decides to yield to ${NAMES[winner] ?? ''}`,
+          withProcess(world, p, { phase: { kind: 'leaving', winner, ours } }),
+        )
       }
     }
   }
@@ -191,7 +208,8 @@ export function protocol(scope: Scope): Model<World> {
   function publish(world: World, c: number, label: string, file: File, add: Add): void {
     add(`${label}: lands`, withCluster(world, c, { file, spoke: true }))
     const late = world.clusters.filter(cluster => cluster.late).length
-    if (late < scope.late && !clusterIn(world, c).late) add(`${label}: under way`, withCluster(world, c, { late: file }))
+    if (late < scope.late && !clusterIn(world, c).late)
+      add(`${label}: under way`, withCluster(world, c, { late: file }))
   }
 
   const first = (tags: number): World => ({
