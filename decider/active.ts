@@ -6,7 +6,7 @@ import { type ClusterView, outranks } from './views.ts'
 export function chooseActive(situation: Situation, { repairOnly } = { repairOnly: false }): Choice {
   const { views, status } = situation
   const { self } = views
-  const winner = repairOnly || situation.muted ? undefined : winnerOver(views)
+  const winner = repairOnly ? undefined : winnerOver(situation)
   if (winner) {
     return {
       state: 'DEMOTING',

@@ -32,6 +32,7 @@ export function decide(seen: Observation, previous: Memory, config: PoolConfig):
     status,
     serverMs: seen.gitlab.serverMs,
     muted: mutedForMs(memory, seen) > config.timing.deadAfterMs,
+    doubtful: isDoubtful(memory, seen, config),
   }
   const choice = choose(situation)
   const carriesStatus = choice.step.kind === 'promote' || choice.step.kind === 'demote'
@@ -115,6 +116,16 @@ function sameForPeers(a: PoolStatus, b: PoolStatus): boolean {
 function mutedForMs(memory: Memory, seen: Observation): number {
   const sinceMs = seen.outcomes.lastPublishMonotonicMs ?? memory.startedMonotonicMs ?? seen.monotonicMs
   return seen.monotonicMs - sinceMs
+}
+
+/**
+ * A claim of ours that lands late could make the winner yield to us while our removal is on its way; a fencing that lands
+ * late could take the tag from a cluster that came back and that we yielded to. Whoever starts cannot know what the
+ * process before had under way.
+ */
+function isDoubtful(memory: Memory, seen: Observation, { timing }: PoolConfig): boolean {
+  const fromMs = Math.max(memory.startedMonotonicMs ?? seen.monotonicMs, memory.doubtMonotonicMs ?? -Infinity)
+  return seen.monotonicMs - fromMs < timing.quarantineMs
 }
 
 function updateConditions(memory: Memory, seen: Observation, views: Views, config: PoolConfig): Pick<Memory, 'since'> {

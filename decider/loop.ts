@@ -65,6 +65,7 @@ export function createPoolLoop(pool: PoolConfig, deps: LoopDeps) {
       outcomes: {
         ...outcomes,
         ...(lastPublishMonotonicMs === undefined ? {} : { lastPublishMonotonicMs }),
+        ...latestDoubt(outcomes.doubtMonotonicMs, publisher.doubtMonotonicMs),
         ...(ownSeqPublished === undefined ? {} : { ownSeqPublishedMonotonicMs: ownSeqPublished }),
       },
     }
@@ -118,6 +119,11 @@ export function createPoolLoop(pool: PoolConfig, deps: LoopDeps) {
       }
     },
   }
+}
+
+function latestDoubt(...doubts: (number | undefined)[]): Pick<Outcomes, 'doubtMonotonicMs'> {
+  const known = doubts.filter(doubt => doubt !== undefined)
+  return known.length > 0 ? { doubtMonotonicMs: Math.max(...known) } : {}
 }
 
 /** Runners whose contact time decides a probe now. */

@@ -33,11 +33,12 @@ export const NO_MEMORY: Memory = {
 export function remember(memory: Memory, seen: Observation, config: PoolConfig): Memory {
   const { timing } = config
   const cycle = { monotonicMs: seen.monotonicMs, wallMs: seen.wallMs }
-  const removalMs = seen.outcomes.removalSentServerMs
+  const { removalSentServerMs: removalMs, doubtMonotonicMs: doubtMs } = seen.outcomes
   const started = {
     startedMonotonicMs: memory.startedMonotonicMs ?? seen.monotonicMs,
     lastCycle: cycle,
     ...(removalMs === undefined ? {} : { quarantineFromServerMs: laterOf(removalMs, memory.quarantineFromServerMs) }),
+    ...(doubtMs === undefined ? {} : { doubtMonotonicMs: laterOf(doubtMs, memory.doubtMonotonicMs) }),
   }
   // A suspended machine stops the monotonic clock, so the wall clock has a say too.
   const gapMs = memory.lastCycle
@@ -212,7 +213,8 @@ function turnedInactive(
   ownStatus: PoolStatus | undefined,
   firstRead: boolean,
 ): boolean {
-  if (!firstRead) return memory.ownStatus?.active === true && ownStatus?.active === false
+  // A file that is new and inactive may be another process's of this cluster, which had begun to yield.
+  if (!firstRead) return memory.ownStatus?.active !== false && ownStatus?.active === false
   return ownFile?.kind === 'unreadable' || (ownFile?.kind === 'read' && ownStatus?.active === false)
 }
 

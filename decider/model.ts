@@ -147,6 +147,8 @@ export interface Outcomes {
   removalSentServerMs?: number
   /** When this process last published successfully. */
   lastPublishMonotonicMs?: number
+  /** When this process last sent a publish or a fencing of which nobody knows whether it was, or will be, applied. */
+  doubtMonotonicMs?: number
   /** When this process published the seq that this cycle's read of the own file shows; undefined: it did not. */
   ownSeqPublishedMonotonicMs?: number
 }
@@ -209,6 +211,8 @@ export interface Memory {
   epochSeen: number
   epochChangedMs: number
   quarantineFromServerMs?: number
+  /** The last `Outcomes.doubtMonotonicMs`. */
+  doubtMonotonicMs?: number
   control?: Control
   /** Since when each condition holds without a break, on the observed clock; absent: it does not hold. */
   since: Readonly<Partial<Record<Condition, number>>>

@@ -21,12 +21,15 @@ export interface Situation {
   serverMs: number
   /** Nothing could be published for T_dead: tags may be added only if nobody holds, and nothing else be done. */
   muted: boolean
+  /** A publish or a fencing of ours, or of the process before, may still be under way: nothing of ours may be removed. */
+  doubtful: boolean
 }
 
 export const NOTHING: Step = { kind: 'none' }
 
-/** The peer that proves that our own tag may go; undefined: nobody does. */
-export function winnerOver(views: Views): ClusterView | undefined {
+/** The peer that proves that our own tag may go now; undefined: nobody does, or a late write of ours could undo it. */
+export function winnerOver({ views, muted, doubtful }: Situation): ClusterView | undefined {
+  if (muted || doubtful) return undefined
   return views.peers.find(peer => evidenceFor(peer, views.self.claim))
 }
 

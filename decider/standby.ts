@@ -17,9 +17,9 @@ import { rankOf } from './views.ts'
  * serves, when people ask for it, or when this cluster is clearly and lastingly stronger.
  */
 export function chooseStandby(situation: Situation): Choice {
-  const { views, status, muted } = situation
+  const { views, status } = situation
   const leftovers = views.self.runners.filter(runner => runner.tagged).map(runner => runner.id)
-  const winner = leftovers.length > 0 && !muted ? winnerOver(views) : undefined
+  const winner = leftovers.length > 0 ? winnerOver(situation) : undefined
   if (winner) {
     return {
       state: 'DEMOTING',

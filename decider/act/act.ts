@@ -32,7 +32,9 @@ export interface ActDeps {
 }
 
 /** What a cycle's writes leave for the next decision. */
-export type ActOutcome = Pick<Outcomes, 'wakes' | 'removalSentServerMs'> & { deeds: readonly Deed[] }
+export type ActOutcome = Pick<Outcomes, 'wakes' | 'removalSentServerMs' | 'doubtMonotonicMs'> & {
+  deeds: readonly Deed[]
+}
 
 /**
  * Carries out a plan in the protocol's order (section 4): heartbeat first, then the step, then probes. Nothing is
@@ -44,7 +46,13 @@ export async function act(plan: Plan, seen: Observation, pool: PoolConfig, deps:
   if (plan.publish) await publish(acting, plan.publish)
   const removalSentServerMs = await carryOut(acting, plan.step)
   const wakes = await wakeAll(acting)
-  return { wakes, deeds, ...(removalSentServerMs === undefined ? {} : { removalSentServerMs }) }
+  const fenceInDoubt = deeds.some(deed => deed.operation === 'fence' && deed.result === 'ambiguous')
+  return {
+    wakes,
+    deeds,
+    ...(removalSentServerMs === undefined ? {} : { removalSentServerMs }),
+    ...(fenceInDoubt ? { doubtMonotonicMs: deps.clock.monotonicMs() } : {}),
+  }
 }
 
 interface Acting {
@@ -105,6 +113,12 @@ async function demote(acting: Acting, step: Extract<Step, { kind: 'demote' }>): 
     return undefined
   }
   const now = { monotonicMs: clock.monotonicMs(), wallMs: clock.wallMs() }
+  // Another pool's publish, just before ours, carried our part as well.
+  const doubtMs = deps.publisher.doubtMonotonicMs
+  if (doubtMs !== undefined && now.monotonicMs - doubtMs < pool.timing.quarantineMs) {
+    log.warn({ pool: pool.name }, 'an older publish may still land; keeping the main tag')
+    return undefined
+  }
   const look = await deps.look(pool)
   if (!look.readable) {
     log.warn({ pool: pool.name, why: look.why }, 'GitLab cannot be read again; keeping the main tag')

@@ -1,4 +1,4 @@
-import type { GitLabClient } from '../../lib/gitlab/types.ts'
+import { type GitLabClient, GitLabError } from '../../lib/gitlab/types.ts'
 import type { Clock } from '../../lib/service/clock.ts'
 import type { StatusDocument } from '../documents.ts'
 import type { PoolStatus } from '../model.ts'
@@ -35,6 +35,8 @@ export interface Publisher {
   /** When this process published a seq, on the monotonic clock; undefined: it did not, or that was long ago. */
   publishedAt(seq: number): number | undefined
   readonly lastPublishMonotonicMs: number | undefined
+  /** When a publish last failed in such a way that it may still land. */
+  readonly doubtMonotonicMs: number | undefined
 }
 
 /** How many of the newest seqs are remembered; only the last few can still be read back. */
@@ -48,6 +50,7 @@ export function createPublisher({ gitlab, clock, project, cluster, decider }: Pu
   let leaving = false
   let startSha: string | undefined
   let lastPublishMonotonicMs: number | undefined
+  let doubtMonotonicMs: number | undefined
   const published = new Map<number, number>()
   let queue: Promise<unknown> = Promise.resolve()
   let next: Promise<number> | undefined
@@ -76,6 +79,7 @@ export function createPublisher({ gitlab, clock, project, cluster, decider }: Pu
     } catch (error) {
       // The start may be gone (a rewritten default branch), so it is looked up again next time.
       startSha = undefined
+      if (!(error instanceof GitLabError) || error.ambiguous) doubtMonotonicMs = clock.monotonicMs()
       throw error
     }
     said = document.pools
@@ -122,6 +126,9 @@ export function createPublisher({ gitlab, clock, project, cluster, decider }: Pu
     publishedAt: wanted => published.get(wanted),
     get lastPublishMonotonicMs() {
       return lastPublishMonotonicMs
+    },
+    get doubtMonotonicMs() {
+      return doubtMonotonicMs
     },
   }
 }

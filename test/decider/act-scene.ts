@@ -93,6 +93,7 @@ export function scene({ dryRun = false, ownProjectToken = false } = {}) {
     clock,
     gitlab,
     project,
+    publisher,
     capacity,
     says,
     cycle,
@@ -130,13 +131,15 @@ export async function pinned() {
   return world
 }
 
-/** Cluster a holds with claim (3, a); b serves with (4, b) and is proven: the next cycle yields. */
+/** Cluster a has long held with claim (3, a); b serves with (4, b) and is proven: the next cycle yields. */
 export async function losing() {
   const world = scene()
   world.says('a', { active: true, epoch: 3 })
   world.gitlab.add(10, 'runner-a', 'rnd-runner', 'linux')
-  world.says('b')
-  await world.cycle()
+  for (let cycles = 0; cycles < 8; cycles++) {
+    world.says('b')
+    await world.cycle()
+  }
   world.says('b', { active: true, epoch: 4 })
   world.gitlab.add(20, 'runner-b', 'rnd-runner')
   return world

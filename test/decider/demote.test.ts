@@ -6,7 +6,7 @@ t.test('yielding', t => {
     const world = await losing()
     const { plan, deeds } = await world.cycle()
     t.match(plan.step, { kind: 'demote', winner: 'b' })
-    t.strictSame(world.did, ['read', 'publish hadr/a 3', 'read', 'read', 'get 10', 'put 10 runner-a,linux'])
+    t.strictSame(world.did, ['read', 'publish hadr/a 6', 'read', 'read', 'get 10', 'put 10 runner-a,linux'])
     t.strictSame(
       deeds.map(({ operation, result }) => `${operation} ${result}`),
       ['publish done', 'remove done'],

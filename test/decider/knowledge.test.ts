@@ -104,7 +104,7 @@ t.test('proof of life', t => {
     peer.tag()
     peer.speaks = false
     const a = world.decider('a')
-    world.run(40)
+    world.run(60)
     t.strictSame(a.steps(), [])
     peer.says({})
     world.step(10)
