@@ -56,11 +56,13 @@ function fences({ views, memory, seen, config, muted }: Situation) {
   const claimSeen = claimRead && publishedMs !== undefined && seen.monotonicMs - publishedMs <= timing.deadAfterMs
   const serving = seen.own.known && seen.own.available >= 1 && views.self.holds.length >= 1
   // Those who fence at the same time might strip one another: of all who claim and are not dead only the highest may.
-  const outranked = views.peers.some(({ config: { name }, dead }) => {
+  // A file that cannot be understood may say so too.
+  const mayBeOutranked = views.peers.some(({ config: { name }, dead, presence }) => {
+    if (presence === 'unknown') return true
     const status = memory.peers[name]?.status
     return !dead && status?.active === true && outranks({ epoch: status.epoch, cluster: name }, views.self.claim)
   })
-  if (muted || !claimSeen || !serving || outranked) return []
+  if (muted || !claimSeen || !serving || mayBeOutranked) return []
   return views.peers
     .filter(peer => peer.dead && peer.silenceMs > timing.deadAfterMs + 2 * timing.pollMs)
     .map(peer => ({

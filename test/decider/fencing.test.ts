@@ -102,6 +102,27 @@ t.test('fencing', t => {
     t.end()
   })
 
+  t.test('nobody is fenced while a file cannot be understood: it may hold a higher claim', t => {
+    const { world, decider, peer } = quiet('a', 'a', ['a', 'b', 'c'])
+    const third = world.cluster('c')
+    const understood = third.file
+    peer.tag()
+    peer.says({})
+    world.step(10)
+    peer.dies()
+    third.file = { kind: 'unreadable', why: 'schema 2' }
+    world.run(600)
+    t.strictSame(decider.steps(), [])
+    third.file = understood
+    third.says({})
+    world.step(10)
+    t.strictSame(
+      decider.fences,
+      peer.runners.map(({ id }) => id),
+    )
+    t.end()
+  })
+
   t.test('a standby fences nobody', t => {
     const { world, decider } = quiet('a', 'c', ['a', 'b', 'c'])
     world.cluster('b').tag()
