@@ -79,13 +79,16 @@ interface Flow {
   /** Until the decider's calls are counted: from here on they carry the flow out. */
   isAbout(world: World): boolean
   isOver(world: World): boolean
-  /** How much longer it may take when the crash comes before the claim is out. */
-  beforeClaimMs: number
+  /** How much longer than three cycles it may take after a crash before, and after, the cluster's claim is out. */
+  waitsMs: { unclaimed: number; claimed: number }
 }
 
 /** The decider is away for five seconds, then each of its cycles takes up to 10.5 s and the calls in it. */
 const THREE_CYCLES_MS = 5000 + 3 * 10_500 + 2000
-/** A decider that starts with an inactive file cannot know how long ago it turned so. */
+/**
+ * A decider that starts with an inactive file cannot know how long ago it turned so, and none that starts knows whether
+ * a write of the process before may still land, which must be over before it removes tags of its own.
+ */
 const QUARANTINE_MS = 60_000
 /** Silence, probe and fence are counted anew. */
 const DETECTION_MS = 130_000
@@ -109,7 +112,7 @@ const FLOWS: readonly Flow[] = [
     begin: pinned,
     isAbout: () => true,
     isOver: world => lacking(world, 'b') === 0,
-    beforeClaimMs: QUARANTINE_MS,
+    waitsMs: { unclaimed: QUARANTINE_MS, claimed: 0 },
   },
   {
     name: 'yielding',
@@ -117,7 +120,7 @@ const FLOWS: readonly Flow[] = [
     begin: pinned,
     isAbout: world => world.files.get('b')?.active === true,
     isOver: world => !world.holders().has('a'),
-    beforeClaimMs: 0,
+    waitsMs: { unclaimed: QUARANTINE_MS, claimed: QUARANTINE_MS },
   },
   {
     name: 'taking over from the dead and fencing them',
@@ -125,7 +128,7 @@ const FLOWS: readonly Flow[] = [
     begin: world => void world.site('a').die(),
     isAbout: world => world.time.monotonicMs() - (world.site('a').deadSinceMs ?? 0) > 85_000,
     isOver: world => lacking(world, 'b') === 0,
-    beforeClaimMs: DETECTION_MS,
+    waitsMs: { unclaimed: DETECTION_MS, claimed: 0 },
   },
 ]
 
@@ -143,7 +146,7 @@ async function crash(flow: Flow, at: number, phase: Phase) {
   while (!flow.isOver(world) && !watch.happened) await passed(world, 100)
   const startMs = world.time.monotonicMs()
   const claimed = world.files.get(flow.cluster)?.active === true
-  const allowedMs = THREE_CYCLES_MS + (claimed ? 0 : flow.beforeClaimMs)
+  const allowedMs = THREE_CYCLES_MS + (claimed ? flow.waitsMs.claimed : flow.waitsMs.unclaimed)
   const until = async (holds: () => boolean) => {
     while (!holds() && world.time.monotonicMs() - startMs < 300_000) await passed(world, 250)
     return world.time.monotonicMs() - startMs
