@@ -81,7 +81,9 @@ t.test(
     const { the } = await render(folder)
     t.match(JSON.stringify(the('Deployment')), 'registry.example.com/gitlab-runner-hadr:1.0.0')
     t.ok(the('ValidatingAdmissionPolicy'))
-    const rows = [...text.matchAll(/^\| `([a-z0-9-]+)` +\| [^|]*\| ([^|]*) \|$/gm)]
+    const rows = [text, readFileSync('docs/decider.md', 'utf8')].flatMap(page => [
+      ...page.matchAll(/^\| `([a-z0-9-]+)` +\| .*\|$/gm),
+    ])
     const described = rows
       .map(([, name]) => name)
       .filter(name => readdirSync('manifests/components').includes(name ?? ''))
