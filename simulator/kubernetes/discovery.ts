@@ -44,12 +44,15 @@ function resourceList(pathname: string): Answer | undefined {
     kind: 'APIResourceList',
     ...(group !== '' && { apiVersion: 'v1' }),
     groupVersion: group === '' ? 'v1' : `${group}/v1`,
-    resources: types.map(({ plural, kind, namespaced }) => ({
-      name: plural,
-      singularName: kind.toLowerCase(),
-      namespaced,
-      kind,
-      verbs: VERBS,
-    })),
+    resources: types.flatMap(({ plural, kind, namespaced, subresources }) => [
+      { name: plural, singularName: kind.toLowerCase(), namespaced, kind, verbs: VERBS },
+      ...subresources.map(subresource => ({
+        name: `${plural}/${subresource}`,
+        singularName: '',
+        namespaced,
+        ...(subresource === 'scale' ? { group: 'autoscaling', version: 'v1', kind: 'Scale' } : { kind }),
+        verbs: ['get', 'patch', 'update'],
+      })),
+    ]),
   })
 }
