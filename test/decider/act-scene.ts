@@ -93,6 +93,7 @@ export function scene({ dryRun = false, ownProjectToken = false } = {}) {
     clock,
     gitlab,
     project,
+    publisher,
     capacity,
     says,
     cycle,

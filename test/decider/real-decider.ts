@@ -24,6 +24,7 @@ export class Decider {
   plans: { atMs: number; plan: Plan; seen: Observation }[] = []
   private outcomes: Outcomes = { wakes: {} }
   private lastPublishMonotonicMs: number | undefined
+  private doubtMonotonicMs: number | undefined
   private published = new Map<number, number>()
 
   constructor(
@@ -81,6 +82,7 @@ export class Decider {
     this.memory = NO_MEMORY
     this.outcomes = { wakes: {} }
     this.lastPublishMonotonicMs = undefined
+    this.doubtMonotonicMs = undefined
     this.published.clear()
     this.monotonicSkewMs += 123_456
   }
@@ -118,6 +120,7 @@ export class Decider {
       outcomes: {
         ...this.outcomes,
         ...(this.lastPublishMonotonicMs === undefined ? {} : { lastPublishMonotonicMs: this.lastPublishMonotonicMs }),
+        ...(this.doubtMonotonicMs === undefined ? {} : { doubtMonotonicMs: this.doubtMonotonicMs }),
         ...(ownSeqPublished === undefined ? {} : { ownSeqPublishedMonotonicMs: ownSeqPublished }),
       },
     }
@@ -157,7 +160,10 @@ export class Decider {
     if (this.publishing === 'fails') return false
     const { cluster } = this
     cluster.file = { kind: 'read', seq: cluster.seq + 1, status }
-    if (this.publishing === 'ambiguous') return false
+    if (this.publishing === 'ambiguous') {
+      this.doubtMonotonicMs = nowMs
+      return false
+    }
     this.lastPublishMonotonicMs = nowMs
     this.published.set(cluster.seq, nowMs)
     return true

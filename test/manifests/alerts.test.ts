@@ -4,6 +4,7 @@ import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
 import { parse } from 'yaml'
 import { metricsOfPrograms } from '../../docs/generate/catalogue.ts'
+import { ALERT_KINDS } from '../../decider/model.ts'
 import { requirePromtool } from '../support/prometheus.ts'
 import { alertRules, metricsIn, RULES_FILE } from '../support/rules.ts'
 
@@ -67,6 +68,15 @@ t.test('each alert has its runbook, with everything a person needs at night, and
     const parts = [...section.matchAll(/^\*\*(.+?)\*\*/gm)].map(([, title]) => title)
     t.same(parts, ['What it means.', 'Who serves now.', 'What to do.', 'When to ignore it.'], section.slice(0, 40))
   }
+  t.end()
+})
+
+t.test('the runbook of the decider’s complaints explains every kind that the alert is about', t => {
+  const page = readFileSync('docs/runbooks.md', 'utf8')
+  const rule = rules.find(each => each.alert === 'HadrDeciderComplains')
+  const left = /kind!~"([^"]*)"/.exec(rule?.expr ?? '')?.[1]?.split('|') ?? []
+  t.ok(left.length > 0)
+  for (const kind of ALERT_KINDS) t.equal(page.includes(`| \`${kind}\` `), !left.includes(kind), kind)
   t.end()
 })
 

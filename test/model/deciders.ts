@@ -29,7 +29,8 @@ export interface Scope {
   /** How many publishes may be under way at the same time, one per cluster. */
   late: number
   deaths: boolean
-  fences: boolean
+  /** `late`: they land at any later moment; `prompt`: at once. */
+  fences: 'none' | 'prompt' | 'late'
   /** Cluster a has two processes. */
   siblings: boolean
   variant?: Variant

@@ -23,7 +23,9 @@ import {
  * - a cluster may die for good or for a while.
  * Time is left out: whoever could have to wait may as well not; a peer may be held for silent or dead at any moment,
  * unless it is known to have published. Three assumptions on time remain: what is under way has landed or is lost before
- * 60 s of waiting are over, before a cluster counts as long dead, and before its sender was silent for T_dead + 2 P.
+ * 60 s of waiting are over, before a cluster counts as long dead, and fencings before anybody else was silent for
+ * T_dead + 2 P. Of three clusters two may die and return while both a fencing of one by the other hangs in GitLab and the third one
+ * yields: that is left out (`prompt`), and the returned one would put its tag back with its next cycle.
  * The invariants: S1, no removal takes the tag from the last cluster that serves; and where nothing is late and nobody
  * dies, S3, of those who claim not all yield.
  */
@@ -62,12 +64,12 @@ export function protocol(scope: Scope): Model<World> {
    */
   function normal(world: World): World {
     const processes = world.processes.map((process, p): Process => {
-      if (!leads(world, p)) return process.phase.kind === 'idle' ? IDLE : { ...IDLE, phase: process.phase }
-      return removalUnderWay(world, homeOf(p), p) ? process : { ...IDLE, phase: process.phase }
+      if (!process.quarantined && process.lastOwn === IDLE.lastOwn) return process
+      if (leads(world, p) && removalUnderWay(world, homeOf(p), p)) return process
+      return process.phase.kind === 'idle' ? IDLE : { ...IDLE, phase: process.phase }
     })
-    const clusters = scope.fences
-      ? world.clusters
-      : world.clusters.map(cluster => (cluster.spoke ? { ...cluster, spoke: false } : cluster))
+    if (scope.fences !== 'none') return withLowEpochs({ ...world, processes })
+    const clusters = world.clusters.map(cluster => (cluster.spoke ? { ...cluster, spoke: false } : cluster))
     return withLowEpochs({ ...world, processes, clusters })
   }
 
@@ -108,7 +110,7 @@ export function protocol(scope: Scope): Model<World> {
       add(`the late publish of ${name} lands`, withCluster(world, c, { file: cluster.late, late: null, spoke: true }))
       add(`the late publish of ${name} is lost`, withCluster(world, c, { late: null }))
     }
-    if (cluster.spoke && !world.clusters.some(({ fencedBy }) => fencedBy === c)) {
+    if (cluster.spoke && world.clusters.every(({ fencedBy }) => fencedBy === null)) {
       add(`${name} is silent for T_dead + 2 P`, withCluster(world, c, { spoke: false }))
     }
     if (!scope.deaths) return
@@ -148,8 +150,8 @@ export function protocol(scope: Scope): Model<World> {
     }
     if (phase.kind !== 'idle' || !leading) return
     for (const { intent, after } of deciders.choices(world, p)) {
-      carryOut(withProcess(world, p, after), p, intent, (label, to) => {
-        add(`${who} ${label}`, to)
+      carryOut(withProcess(world, p, after), p, intent, (label, to, breaks) => {
+        add(`${who} ${label}`, to, breaks)
       })
     }
   }
@@ -166,11 +168,15 @@ export function protocol(scope: Scope): Model<World> {
       case 'add':
         add('mends its tag', withCluster(world, c, { tagged: true }))
         break
-      case 'fence':
-        if (scope.fences && clusterIn(world, c).spoke && clusterIn(world, intent.cluster).fencedBy === null) {
-          add(`fences ${NAMES[intent.cluster] ?? ''}`, withCluster(world, intent.cluster, { fencedBy: c }))
-        }
+      case 'fence': {
+        const target = clusterIn(world, intent.cluster)
+        if (scope.fences === 'none' || !clusterIn(world, c).spoke || target.fencedBy !== null || !target.tagged) break
+        const late = scope.fences === 'late'
+        const after = withCluster(world, intent.cluster, late ? { fencedBy: c } : { tagged: false })
+        const broken = serves(world) && !serves(after) ? 'the fencing leaves nobody who serves' : undefined
+        add(`fences ${NAMES[intent.cluster] ?? ''}`, after, broken)
         break
+      }
       case 'promote': {
         if (intent.file.epoch > scope.maxEpoch) break
         // Who was asked for, not needed, adds only what its file is seen to claim: that is the same as a repair.
@@ -230,7 +236,7 @@ export function protocol(scope: Scope): Model<World> {
   const allTagged = first((1 << scope.clusters) - 1)
   const allAtOnce = {
     ...allTagged,
-    clusters: allTagged.clusters.map(cluster => ({ ...cluster, file: { epoch: 1, active: true } })),
+    clusters: allTagged.clusters.map(cluster => ({ ...cluster, file: { epoch: 1, active: true }, spoke: true })),
   }
 
   return {

@@ -115,36 +115,43 @@ export function withLowEpochs(world: World): World {
   const { clusters, processes } = world
   let highest = 0
   for (const { file } of clusters) if (file && file.epoch > highest) highest = file.epoch
-  const counts = (file: NonNullable<File>) => file.active || file.epoch === highest
   let used = 1
-  const use = (epoch: number) => (used |= 1 << epoch)
+  let idle = false
   for (const { file, late } of clusters) {
-    if (file && counts(file)) use(file.epoch)
-    if (late && counts(late)) use(late.epoch)
+    if (file && counts(file, highest)) used |= 1 << file.epoch
+    else idle ||= file !== null && file.epoch > 0
+    if (late && counts(late, highest)) used |= 1 << late.epoch
+    else idle ||= late !== null && late.epoch > 0
   }
-  for (const { phase } of processes) if ('ours' in phase && phase.ours !== null) use(phase.ours)
-  if ((used & (used + 1)) === 0 && clusters.every(({ file, late }) => settled(file) && settled(late))) return world
-
-  const rank = (epoch: number) => {
-    let below = 0
-    for (let bits = used & ((1 << epoch) - 1); bits > 0; bits &= bits - 1) below++
-    return below
-  }
-  const low = (file: File): File => file && { ...file, epoch: counts(file) ? rank(file.epoch) : 0 }
+  for (const { phase } of processes) if ('ours' in phase && phase.ours !== null) used |= 1 << phase.ours
+  if (!idle && (used & (used + 1)) === 0) return world
   return {
     ...world,
-    clusters: clusters.map(cluster => ({ ...cluster, file: low(cluster.file), late: low(cluster.late) })),
+    clusters: clusters.map(cluster => ({
+      ...cluster,
+      file: lowered(cluster.file, used, highest),
+      late: lowered(cluster.late, used, highest),
+    })),
     processes: processes.map(process => {
       const { phase } = process
-      return 'ours' in phase && phase.ours !== null
-        ? { ...process, phase: { ...phase, ours: rank(phase.ours) } }
-        : process
+      if (!('ours' in phase) || phase.ours === null) return process
+      return { ...process, phase: { ...phase, ours: bitsBelow(used, phase.ours) } }
     }),
   }
+}
 
-  function settled(file: File): boolean {
-    return !file || counts(file) || file.epoch === 0
-  }
+function counts(file: NonNullable<File>, highest: number): boolean {
+  return file.active || file.epoch === highest
+}
+
+function lowered(file: File, used: number, highest: number): File {
+  return file && { ...file, epoch: counts(file, highest) ? bitsBelow(used, file.epoch) : 0 }
+}
+
+function bitsBelow(used: number, epoch: number): number {
+  let count = 0
+  for (let bits = used & ((1 << epoch) - 1); bits > 0; bits &= bits - 1) count++
+  return count
 }
 
 export function showFile(file: File): string {

@@ -6,6 +6,8 @@ import { convergence } from './liveness.ts'
 import type { Site } from './site.ts'
 import { type World, type WorldWatch, MAIN_TAG } from './world.ts'
 
+// Virtual time asks much of a processor; a busy machine is no failure.
+t.setTimeout(1_200_000)
 setMaxListeners(0)
 
 /**

@@ -15,12 +15,8 @@ const { values: given } = parseArgs({
 
 const workers = given.workers === undefined ? {} : { workers: Number(given.workers) }
 
-/** Every so many seeds the calm after the faults is watched for long. */
-const LONG_EVERY = 5
-const isLong = (seed: number) => seed % LONG_EVERY === 0
-
 async function replay(seed: number): Promise<number> {
-  const { trace, violations } = await runSeed(seed, { trace: true, long: isLong(seed) })
+  const { trace, violations } = await runSeed(seed, { trace: true })
   for (const line of trace) console.log(line)
   return violations.length
 }
@@ -32,7 +28,7 @@ async function simulate(first: number, count: number): Promise<number> {
   const line = () =>
     `${sum.seeds} of ${count} seeds, ${sum.hours.toFixed(0)} hours, ${sum.cycles} cycles, ${sum.handOvers} removals, ${sum.excused} gaps by people, ${failed.length} failed`
   await runTasks(
-    seeds.map(seed => ({ kind: 'seed' as const, seed, long: isLong(seed) })),
+    seeds.map(seed => ({ kind: 'seed' as const, seed })),
     (_task, done) => {
       if (done.kind !== 'seed') return
       const { seed, violations, virtualMs, cycles, handOvers, excusedGaps } = done.result

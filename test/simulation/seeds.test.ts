@@ -2,9 +2,10 @@ import t from 'tap'
 import { runSeed } from './run.ts'
 import { runTasks } from './workers.ts'
 
+// Virtual time asks much of a processor; a busy machine is no failure.
+t.setTimeout(1_200_000)
+
 const SEEDS = 100
-/** Every so many seeds the calm afterwards is watched for long. */
-const LONG_EVERY = 5
 
 t.test(`${SEEDS} worlds with their faults: no rule is broken, and each has one holder again`, async t => {
   const failed: number[] = []
@@ -12,7 +13,6 @@ t.test(`${SEEDS} worlds with their faults: no rule is broken, and each has one h
   const tasks = Array.from({ length: SEEDS }, (_, index) => index + 1).map(seed => ({
     kind: 'seed' as const,
     seed,
-    long: seed % LONG_EVERY === 0,
   }))
   await runTasks(tasks, (_task, done) => {
     if (done.kind !== 'seed') return
@@ -24,7 +24,7 @@ t.test(`${SEEDS} worlds with their faults: no rule is broken, and each has one h
   })
   const [first] = failed
   if (first !== undefined) {
-    const { trace } = await runSeed(first, { trace: true, long: first % LONG_EVERY === 0 })
+    const { trace } = await runSeed(first, { trace: true })
     t.comment(trace.join('\n'))
   }
   t.comment(`${sum.hours.toFixed(0)} hours, ${sum.removals} times a cluster gave the tag up`)

@@ -7,7 +7,7 @@ import type { Task, TaskResult } from './workers.ts'
 setMaxListeners(0)
 
 async function answer(task: Task): Promise<TaskResult> {
-  if (task.kind === 'seed') return { kind: 'seed', result: await runSeed(task.seed, { long: task.long }) }
+  if (task.kind === 'seed') return { kind: 'seed', result: await runSeed(task.seed) }
   const measure = MEASURES[task.name]
   if (!measure) throw new Error(`no figure ${task.name}`)
   return { kind: 'figure', values: await measure(task.part) }

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import type { SeedResult } from './run.ts'
 
 /** One piece of work for a worker process; plain data. */
-export type Task = { kind: 'seed'; seed: number; long: boolean } | { kind: 'figure'; name: string; part: number }
+export type Task = { kind: 'seed'; seed: number } | { kind: 'figure'; name: string; part: number }
 
 export type TaskResult = { kind: 'seed'; result: SeedResult } | { kind: 'figure'; values: readonly number[] }
 

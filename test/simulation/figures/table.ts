@@ -23,9 +23,9 @@ const PROFILES = ['balanced', 'fast'] as const
 const DEATH_TARGETS = { balanced: [70, 90, 120], fast: [42, 55, 80] } as const
 const CALL_TARGETS = { balanced: 560, fast: 1000 } as const
 const DISTURBANCES = {
-  'gitlab outage': { what: 'switches caused by GitLab outages of 10 s to 24 h', parts: 48 },
-  'prometheus outage': { what: 'switches caused by Prometheus failing for up to 10 min', parts: 100 },
-  'rolling restart': { what: 'switches caused by rolling restarts of runners and deciders', parts: 48 },
+  'gitlab outage': { what: 'switches caused by GitLab outages of 10 s to 24 h', parts: 24 },
+  'prometheus outage': { what: 'switches caused by Prometheus failing for up to 10 min', parts: 60 },
+  'rolling restart': { what: 'switches caused by rolling restarts of runners and deciders', parts: 24 },
 } as const
 
 /** Measures everything that the project promises as a number. */
