@@ -1,4 +1,5 @@
 import { json, text, type Answer } from './answers.ts'
+import { answerOpenApi } from './openapi.ts'
 import { RESOURCES } from './resources.ts'
 
 const VERBS = ['create', 'delete', 'get', 'list', 'patch', 'update', 'watch']
@@ -22,7 +23,7 @@ export function answerDiscovery(method: string, pathname: string): Answer | unde
     case '/apis':
       return json(200, { kind: 'APIGroupList', apiVersion: 'v1', groups: groups() })
     default:
-      return resourceList(pathname)
+      return answerOpenApi(pathname) ?? resourceList(pathname)
   }
 }
 
