@@ -194,7 +194,8 @@ async function serve({ config, text, flags, kubeconfig, listen, env }: Serving):
   process.exit(0)
 }
 
-function parse(argv: readonly string[]): DeciderFlags {
+/** Its flags, for the parser and for the documentation. */
+export function deciderCommand(): Command {
   return new Command('hadr decider')
     .description(
       'Asks Prometheus, shares this cluster’s status through GitLab, and moves the main tag to the stronger cluster.',
@@ -211,6 +212,10 @@ function parse(argv: readonly string[]): DeciderFlags {
         .default('info'),
     )
     .version(VERSION)
+}
+
+function parse(argv: readonly string[]): DeciderFlags {
+  return deciderCommand()
     .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : EXIT_USAGE))
     .parse([...argv], { from: 'user' })
     .opts<DeciderFlags>()

@@ -123,7 +123,8 @@ async function readConfig(file: string): Promise<WebhookConfig | undefined> {
   return undefined
 }
 
-function parse(argv: readonly string[]): WebhookFlags {
+/** Its flags, for the parser and for the documentation. */
+export function webhookCommand(): Command {
   return new Command('hadr webhook')
     .description('Gives every runner pod of opted-in namespaces its sidecar when it is created, and no other pod.')
     .addOption(new Option('--config <file>', 'configuration file (YAML)').env('HADR_CONFIG').makeOptionMandatory())
@@ -148,6 +149,10 @@ function parse(argv: readonly string[]): WebhookFlags {
         .default('info'),
     )
     .version(VERSION)
+}
+
+function parse(argv: readonly string[]): WebhookFlags {
+  return webhookCommand()
     .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : EXIT_USAGE))
     .parse([...argv], { from: 'user' })
     .opts<WebhookFlags>()

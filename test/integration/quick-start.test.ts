@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process'
-import { cp, mkdir, symlink, writeFile } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
@@ -62,12 +63,10 @@ t.test(
 
 /** What the reader has: a GitLab, two clusters with runners and Prometheus, and a machine with the tools. */
 async function setScene(t: Test) {
-  const folder = join(t.testdir(), 'repository')
-  const [programs, home, bin] = ['dist', 'home', 'bin'].map(name => join(t.testdirName, name)) as [
-    string,
-    string,
-    string,
-  ]
+  const root = await mkdtemp(join(tmpdir(), 'hadr-quick-start-'))
+  t.teardown(() => rm(root, { recursive: true, maxRetries: 5 }))
+  const folder = join(root, 'repository')
+  const [programs, home, bin] = ['dist', 'home', 'bin'].map(name => join(root, name)) as [string, string, string]
   await mkdir(join(home, '.config/hadr'), { recursive: true })
   await mkdir(bin)
   await cp(join(ROOT, 'manifests'), join(folder, 'manifests'), { recursive: true })
@@ -89,7 +88,7 @@ async function setScene(t: Test) {
   const clusters = new Map<string, { cluster: LiveCluster; runnerId: number }>()
   for (const name of ['a', 'b']) {
     const runner = state.addRunner({ description: `cluster ${name}`, tags: [`cluster-${name}`], group: GROUP })
-    const home = join(t.testdirName, `cluster-${name}`)
+    const home = join(root, `cluster-${name}`)
     await mkdir(home)
     const cluster = await startLiveCluster(t, {
       programs,

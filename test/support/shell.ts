@@ -31,7 +31,7 @@ export function startShell(t: Test, folder: string, env: Readonly<Record<string,
     }
   }
   t.teardown(end)
-  child.stdin.write('set -o errexit -o nounset -o pipefail; exec 2>&1\n')
+  child.stdin.write('set -o errexit -o nounset; exec 2>&1\n')
   const lines = createInterface(child.stdout)
   const ended = new Promise<'ended'>(resolve => child.once('close', () => resolve('ended')))
   const scripts = mkdtempSync(join(tmpdir(), 'hadr-shell-'))

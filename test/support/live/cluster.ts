@@ -53,7 +53,7 @@ export async function startLiveCluster(t: Test, options: LiveClusterOptions): Pr
   const ending = new AbortController()
   const troubles: string[] = []
   const cycle = async () => {
-    await node.sync()
+    troubles.push(...(await node.sync()))
     await reconcileDeployments(api.state, admin, pod => node.isReady(pod))
     leadServices(api, node)
     const found = targetsOf(api, node)

@@ -41,16 +41,25 @@ export class Node {
     this.#options = options
   }
 
-  /** Starts what is new, ends what is gone, and asks who is ready. */
-  async sync(): Promise<void> {
+  /** Starts what is new, ends what is gone, and asks who is ready. Resolves with why pods could not start yet. */
+  async sync(): Promise<string[]> {
     const wanted = new Map(this.#options.api.state.list('pods').map(pod => [keyOf(pod), pod]))
     for (const [key, { programs }] of this.#running) if (!wanted.has(key)) this.#end(key, programs)
-    for (const [key, pod] of wanted) if (!this.#running.has(key)) this.#running.set(key, await this.#start(pod))
+    const troubles: string[] = []
+    for (const [key, pod] of wanted) {
+      if (this.#running.has(key)) continue
+      try {
+        this.#running.set(key, await this.#start(pod))
+      } catch (error) {
+        troubles.push(String(error))
+      }
+    }
     await Promise.all(
       [...this.#running.values()].map(async running => {
         running.ready = await isReady(running)
       }),
     )
+    return troubles
   }
 
   isReady(pod: KubeObject): boolean {
@@ -99,7 +108,7 @@ export class Node {
         port,
         here,
         kubeconfig: join(home, 'kubeconfig'),
-        logFile: join(home, `${nameOf(container)}.log`),
+        logFile: join(home, `${ownName(container)}.log`),
       }
       await this.#mount(pod, home, place)
       programs.push(startContainer(pod, container, place))
@@ -110,19 +119,20 @@ export class Node {
 
   /** Writes a pod's volumes, and what says which service account it is. */
   async #mount(pod: KubeObject, home: string, place: Place): Promise<void> {
-    const { state, kubeconfig } = this.#options.api
+    const { api } = this.#options
+    const { state } = api
     const namespace = asString(metadataOf(pod)['namespace']) ?? ''
     const spec = asRecord(pod['spec']) ?? {}
     for (const volume of records(spec['volumes'])) {
-      const folder = join(home, nameOf(volume))
+      const folder = join(home, ownName(volume))
       await mkdir(folder, { recursive: true })
       const configMap = asRecord(volume['configMap'])
       const secret = asRecord(volume['secret'])
       const object = configMap
-        ? state.get('configMaps', namespace, nameOf(configMap))
+        ? state.get('configMaps', namespace, ownName(configMap))
         : secret && state.get('secrets', namespace, asString(secret['secretName']) ?? '')
       const isRequired = configMap !== undefined || (secret !== undefined && secret['optional'] !== true)
-      if (isRequired && !object) throw new Error(`${nameOf(pod)}: there is nothing to mount for ${nameOf(volume)}`)
+      if (isRequired && !object) throw new Error(`${nameOf(pod)}: there is nothing to mount as ${ownName(volume)}`)
       for (const [file, content] of Object.entries(asRecord(object?.['data']) ?? {})) {
         const text = secret ? Buffer.from(String(content), 'base64').toString() : place.here(String(content))
         await writeFile(join(folder, file), text + extraConfiguration(file, place))
@@ -135,7 +145,7 @@ export class Node {
       { username: `system:serviceaccount:${namespace}:${account}` },
       grantsOf(state, namespace, account),
     )
-    await writeFile(place.kubeconfig, kubeconfig(token, namespace))
+    await writeFile(place.kubeconfig, api.kubeconfig(token, namespace))
   }
 }
 
@@ -153,6 +163,11 @@ async function isReady({ pod, port }: RunningPod): Promise<boolean> {
     )
   })
   return (await Promise.all(answers)).every(Boolean)
+}
+
+/** Of what has no metadata: containers, volumes, references. */
+function ownName(part: KubeObject): string {
+  return asString(part['name']) ?? ''
 }
 
 /** Names of pods are made up, so that none is used twice. */

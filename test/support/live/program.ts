@@ -5,7 +5,6 @@ import {
   asRecord,
   asString,
   metadataOf,
-  nameOf,
   records,
   type KubeObject,
 } from '../../../simulator/kubernetes/values.ts'
@@ -43,16 +42,16 @@ export function startContainer(pod: KubeObject, container: KubeObject, place: Pl
     'metadata.namespace': String(namespace),
     'status.podIP': '127.0.0.1',
   }
-  const environment = records(container['env']).map(({ name, value, valueFrom }) => {
+  const environment = records(container['env']).map(({ name, value, valueFrom }): [string, string] => {
     const field = asString(asRecord(asRecord(valueFrom)?.['fieldRef'])?.['fieldPath'])
     return [String(name), field === undefined ? (asString(value) ?? '') : (fields[field] ?? '')]
   })
   return startProgram(
     {
-      name: `${nameOf(pod)}/${nameOf(container)}`,
+      name: `${String(podName)}/${String(container['name'])}`,
       script: `${place.programs}/${isRunner ? 'simulated-runner' : command}.cjs`,
       args: isRunner ? runnerArguments(String(podName), place) : [...args.map(place.here), ...extraOf(command, place)],
-      environment: { ...Object.fromEntries(environment), HOSTNAME: String(podName) },
+      environment: { ...Object.fromEntries<string>(environment), HOSTNAME: String(podName) },
     },
     place.logFile,
     place.clock,
