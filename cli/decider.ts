@@ -20,6 +20,7 @@ import { type Log, type LogLevel, LOG_LEVELS, createLog } from '../lib/service/l
 import { createOpsServer } from '../lib/service/ops-server.ts'
 import { StopStack } from '../lib/service/stop-stack.ts'
 import { createTokenSource } from '../lib/service/token-source.ts'
+import { kubeconfigFile, kubeconfigOption } from './kubeconfig.ts'
 import { readStatusPage } from './status-page.ts'
 import { statusRoutes } from './decider/routes.ts'
 import { type KubernetesParts, connectKubernetes, identityOf, knowsKubernetes } from './decider/kubernetes.ts'
@@ -35,6 +36,7 @@ const NO_KUBERNETES: KubernetesParts = { close: () => Promise.resolve() }
 
 interface DeciderFlags {
   config: string
+  kubeconfig?: string
   dryRun: boolean
   /** commander's name for the absence of `--no-lease`. */
   lease: boolean
@@ -65,29 +67,31 @@ export async function runDecider(argv: readonly string[], env: NodeJS.ProcessEnv
     fail('--listen must be an address and a port, such as 0.0.0.0:8080 or :8080')
     return
   }
-  if (flags.lease && !knowsKubernetes(env)) {
+  const kubeconfig = kubeconfigFile(flags.kubeconfig, env)
+  if (flags.lease && !knowsKubernetes(kubeconfig, env)) {
     fail(
-      'no Kubernetes here, so that no Lease can say which replica leads: run in a cluster, set KUBECONFIG, ' +
+      'no Kubernetes here, so that no Lease can say which replica leads: run in a cluster, give --kubeconfig, ' +
         'or start a single process with --no-lease',
     )
     return
   }
-  if (!knowsKubernetes(env) && (config.runners ?? config.pools.some(pool => pool.runners))) {
-    fail(`${flags.config}: runners needs Kubernetes, and there is none here: run in a cluster or set KUBECONFIG`)
+  if (!knowsKubernetes(kubeconfig, env) && (config.runners ?? config.pools.some(pool => pool.runners))) {
+    fail(`${flags.config}: runners needs Kubernetes, and there is none here: run in a cluster or give --kubeconfig`)
     return
   }
-  await serve({ config, text, flags, listen, env })
+  await serve({ config, text, flags, kubeconfig, listen, env })
 }
 
 interface Serving {
   config: DeciderConfig
   text: string
   flags: DeciderFlags
+  kubeconfig: string | undefined
   listen: NonNullable<ReturnType<typeof parseListenAddress>>
   env: NodeJS.ProcessEnv
 }
 
-async function serve({ config, text, flags, listen, env }: Serving): Promise<void> {
+async function serve({ config, text, flags, kubeconfig, listen, env }: Serving): Promise<void> {
   const log = createLog('decider', flags.logLevel)
   const clock = systemClock
   const random = Math.random
@@ -100,10 +104,11 @@ async function serve({ config, text, flags, listen, env }: Serving): Promise<voi
   const stack = new StopStack({ clock, log })
 
   const pod = podName === undefined ? {} : { podName }
-  const kubernetes = knowsKubernetes(env)
+  const kubernetes = knowsKubernetes(kubeconfig, env)
     ? await connectKubernetes({
         config,
         env,
+        kubeconfig,
         lease: flags.lease,
         ...pod,
         identity,
@@ -189,12 +194,14 @@ async function serve({ config, text, flags, listen, env }: Serving): Promise<voi
   process.exit(0)
 }
 
-function parse(argv: readonly string[]): DeciderFlags {
+/** Its flags, for the parser and for the documentation. */
+export function deciderCommand(): Command {
   return new Command('hadr decider')
     .description(
       'Asks Prometheus, shares this cluster’s status through GitLab, and moves the main tag to the stronger cluster.',
     )
     .addOption(new Option('--config <file>', 'configuration file (YAML)').env('HADR_CONFIG').makeOptionMandatory())
+    .addOption(kubeconfigOption())
     .addOption(new Option('--dry-run', 'decide and tell, but write nothing').env('HADR_DRY_RUN').default(false))
     .addOption(new Option('--no-lease', 'a single process that leads without asking Kubernetes').env('HADR_NO_LEASE'))
     .addOption(new Option('--listen <address>', 'instead of the configuration’s listen').env('HADR_LISTEN'))
@@ -205,6 +212,10 @@ function parse(argv: readonly string[]): DeciderFlags {
         .default('info'),
     )
     .version(VERSION)
+}
+
+function parse(argv: readonly string[]): DeciderFlags {
+  return deciderCommand()
     .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : EXIT_USAGE))
     .parse([...argv], { from: 'user' })
     .opts<DeciderFlags>()

@@ -7,6 +7,7 @@ import { systemClock } from '../lib/service/clock.ts'
 import { commandArguments } from './arguments.ts'
 import { runDoctor } from './doctor.ts'
 import { shakeHands } from './doctor/shake-hands.ts'
+import { kubeconfigFile } from './kubeconfig.ts'
 import { onTerminal } from './steering/run.ts'
 import { VERSION } from './version.ts'
 
@@ -16,16 +17,17 @@ const CHECK_DEADLINE_MS = 20_000
 const insideCluster = process.env['KUBERNETES_SERVICE_HOST'] !== undefined
 
 /** A person's own kubeconfig counts here: nothing is written. */
-function kubeconfigFile(): string | undefined {
+function ownKubeconfig(): string | undefined {
   const home = join(homedir(), '.kube', 'config')
-  return process.env['KUBECONFIG'] ?? (existsSync(home) ? home : undefined)
+  return existsSync(home) ? home : undefined
 }
 
 /** Without any configuration the library would take a server on this machine, which nobody meant. */
-async function openKubernetes() {
-  if (kubeconfigFile() === undefined && !insideCluster) return 'needs Kubernetes: set KUBECONFIG, or run it in a pod'
+async function openKubernetes(flag: string | undefined) {
+  const file = kubeconfigFile(flag, process.env) ?? ownKubeconfig()
+  if (file === undefined && !insideCluster) return 'needs Kubernetes: give --kubeconfig, or run it in a pod'
   try {
-    const kubeConfig = loadKubeConfig(kubeconfigFile(), process.env)
+    const kubeConfig = loadKubeConfig(file, process.env)
     return await openConnection({ kubeConfig, clock: systemClock, userAgent: `gitlab-runner-hadr-doctor/${VERSION}` })
   } catch (error) {
     return `the kubeconfig cannot be used: ${error instanceof Error ? error.message : String(error)}`

@@ -17,6 +17,7 @@ interface DoctorFlags {
   config?: string
   webhookConfig?: string
   runnerNamespace: string
+  kubeconfig?: string
   output: 'text' | 'json'
 }
 
@@ -34,6 +35,7 @@ export function runDoctor(argv: readonly string[], world: DoctorWorld): Promise<
       config: await load(flags.config, world, readDeciderConfig),
       webhook: await load(flags.webhookConfig, world, readWebhookConfig),
       runnerNamespace: flags.runnerNamespace,
+      kubeconfig: flags.kubeconfig,
     })
     const text = flags.output === 'text'
     const progress = progressLine(world, text)
@@ -126,12 +128,13 @@ function parse(argv: readonly string[], world: DoctorWorld): DoctorFlags {
     .addOption(
       option('--runner-namespace <name>', 'where the runner pods are', 'HADR_RUNNER_NAMESPACE', 'gitlab-runners'),
     )
+    .addOption(option('--kubeconfig <file>', 'the API server to use; default: as kubectl', 'HADR_KUBECONFIG'))
     .addOption(
       new Option('-o, --output <format>', 'for people or for scripts').choices(['text', 'json']).default('text'),
     )
     .addHelpText(
       'after',
-      '\nThe GitLab token is that of the configuration, else HADR_GITLAB_TOKEN; Kubernetes is that of KUBECONFIG or of the pod.' +
+      '\nThe GitLab token is that of the configuration, else HADR_GITLAB_TOKEN; Kubernetes is that of --kubeconfig, of KUBECONFIG, or of the pod.' +
         '\nExit code: 0 nothing failed, 1 something failed, 2 wrong command line, 78 a configuration cannot be read.',
     )
     .parse([...argv], { from: 'user' })

@@ -40,7 +40,8 @@ interface Setting {
   list?: true
 }
 
-const SETTINGS = {
+/** Every flag, its variables and its default. */
+export const SIDECAR_FLAGS = {
   gitlabUrl: {
     flags: '-u, --gitlab-url <url>',
     env: ['HADR_GITLAB_URL'],
@@ -113,9 +114,9 @@ const SETTINGS = {
   },
 } as const satisfies Record<string, Setting>
 
-type SettingName = keyof typeof SETTINGS
+type SettingName = keyof typeof SIDECAR_FLAGS
 type DefaultedName = {
-  [Name in SettingName]: (typeof SETTINGS)[Name] extends { fallback: string } ? Name : never
+  [Name in SettingName]: (typeof SIDECAR_FLAGS)[Name] extends { fallback: string } ? Name : never
 }[SettingName]
 
 /**
@@ -133,7 +134,7 @@ export function parseSidecar(
   if (given === 'printed') return { run: false }
 
   const read = <T>(name: SettingName, parse: (text: string) => T): T | undefined => {
-    const setting: Setting = SETTINGS[name]
+    const setting: Setting = SIDECAR_FLAGS[name]
     const variable = setting.env.find(key => (env[key] ?? '') !== '')
     const source = given[name] === undefined ? variable : setting.flags.replace(/^-\w, | <.*$/g, '')
     const text = given[name] ?? (variable === undefined ? undefined : env[variable])
@@ -149,7 +150,7 @@ export function parseSidecar(
     return undefined
   }
   const orDefault = <T>(name: DefaultedName, parse: (text: string) => T): T =>
-    read(name, parse) ?? parse(SETTINGS[name].fallback)
+    read(name, parse) ?? parse(SIDECAR_FLAGS[name].fallback)
 
   const settings: SidecarSettings = {
     gitlabUrl: read('gitlabUrl', httpUrl),
@@ -185,7 +186,7 @@ function readArguments(
     .allowExcessArguments()
     .exitOverride()
     .configureOutput({ writeOut: print, writeErr: () => undefined })
-  for (const [name, setting] of Object.entries(SETTINGS) as [SettingName, Setting][]) {
+  for (const [name, setting] of Object.entries(SIDECAR_FLAGS) as [SettingName, Setting][]) {
     const note = setting.fallback === undefined ? '' : `; default ${setting.fallback}`
     const option = new Option(setting.flags, `${setting.describe} (env ${setting.env.join(', ')}${note})`)
     program.addOption(

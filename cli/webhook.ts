@@ -11,6 +11,7 @@ import { createOpsServer } from '../lib/service/ops-server.ts'
 import { StopStack } from '../lib/service/stop-stack.ts'
 import { createWebhook } from '../webhook/app.ts'
 import { readWebhookConfig, type WebhookConfig } from '../webhook/config.ts'
+import { kubeconfigFile, kubeconfigOption } from './kubeconfig.ts'
 import { VERSION } from './version.ts'
 import { fileCertificates, openCluster, type Surroundings } from './webhook/surroundings.ts'
 
@@ -43,7 +44,10 @@ export async function runWebhook(argv: readonly string[], env: NodeJS.ProcessEnv
     surroundings =
       certificates.mode === 'files'
         ? fileCertificates(certificates, parts)
-        : await openCluster({ kubeconfig: flags.kubeconfig, env, namespace, timeScale: flags.timeScale }, parts)
+        : await openCluster(
+            { kubeconfig: kubeconfigFile(flags.kubeconfig, env), env, namespace, timeScale: flags.timeScale },
+            parts,
+          )
   } catch (error) {
     const mend = 'certificates.mode self needs an API server: run in a pod, or give --kubeconfig'
     fail(`${flags.config}: ${mend} (${messageOf(error)})`)
@@ -119,15 +123,12 @@ async function readConfig(file: string): Promise<WebhookConfig | undefined> {
   return undefined
 }
 
-function parse(argv: readonly string[]): WebhookFlags {
+/** Its flags, for the parser and for the documentation. */
+export function webhookCommand(): Command {
   return new Command('hadr webhook')
     .description('Gives every runner pod of opted-in namespaces its sidecar when it is created, and no other pod.')
     .addOption(new Option('--config <file>', 'configuration file (YAML)').env('HADR_CONFIG').makeOptionMandatory())
-    .addOption(
-      new Option('--kubeconfig <file>', 'the API server to use; default: that of the cluster it runs in').env(
-        'HADR_KUBECONFIG',
-      ),
-    )
+    .addOption(kubeconfigOption())
     .addOption(
       new Option('--drain-seconds <n>', 'how long to go on answering after SIGTERM, while calls may still come')
         .env('HADR_DRAIN_SECONDS')
@@ -148,6 +149,10 @@ function parse(argv: readonly string[]): WebhookFlags {
         .default('info'),
     )
     .version(VERSION)
+}
+
+function parse(argv: readonly string[]): WebhookFlags {
+  return webhookCommand()
     .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : EXIT_USAGE))
     .parse([...argv], { from: 'user' })
     .opts<WebhookFlags>()

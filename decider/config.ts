@@ -26,7 +26,8 @@ const workloads = {
   type: 'object',
   additionalProperties: false,
   required: ['selector'],
-  description: 'the Deployments and StatefulSets of the runners, for desired pods and rollouts; needs get and list',
+  description:
+    'the Deployments and StatefulSets of the runners, for desired pods and rollouts; needs get and list on both',
   properties: {
     namespace: { ...kubernetesName, description: 'default: the decider’s own' },
     selector: { type: 'string', minLength: 1, description: 'a label selector, such as app=ci-gitlab-runner' },
@@ -53,12 +54,21 @@ export const deciderConfigSchema = {
         runnersProject: {
           type: 'integer',
           minimum: 1,
-          description: 'instead of group, for project runners: id of the project that owns them',
+          description:
+            'instead of group, for project runners: id of the project that owns them; the token needs Maintainer there',
         },
         instance: { const: true, description: 'instead of group, for instance runners: true; needs an administrator' },
-        project: { type: 'integer', minimum: 1, description: 'id of the HADR project' },
-        tokenFile: { ...file, description: 'token with read_api and manage_runner as Owner of the group' },
-        projectTokenFile: { ...file, description: 'a second token for the HADR project alone' },
+        project: { type: 'integer', minimum: 1, description: 'id of the HADR project: private, with a default branch' },
+        tokenFile: {
+          ...file,
+          description:
+            'token with read_api and manage_runner as Owner of the group, and api for the HADR project unless that has its own; read again when it changes; default: HADR_GITLAB_TOKEN',
+        },
+        projectTokenFile: {
+          ...file,
+          description:
+            'a second token, for the HADR project alone, so that neither can do everything; default: tokenFile',
+        },
         caFile: { ...file, description: 'PEM certificates to trust besides the system’s' },
       },
     },
@@ -93,7 +103,7 @@ export const deciderConfigSchema = {
       type: 'string',
       format: 'listen-address',
       default: ':8080',
-      description: 'where /metrics, /livez, /readyz and /status are served',
+      description: 'where the status page, /status, /status/decisions, /metrics, /livez and /readyz are served',
     },
     profile: {
       enum: PROFILES,
@@ -109,6 +119,7 @@ export const deciderConfigSchema = {
     },
     pools: {
       type: 'array',
+      description: 'the main tags, each with the clusters that can serve it',
       minItems: 1,
       maxItems: 100,
       items: {
@@ -132,6 +143,7 @@ export const deciderConfigSchema = {
           runners: workloads,
           clusters: {
             type: 'array',
+            description: 'this cluster and the others; the same in all deciders',
             minItems: 2,
             maxItems: 50,
             items: {

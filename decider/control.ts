@@ -38,6 +38,10 @@ const MAX_WISH_MS = 30 * 24 * 3600 * 1000
 
 type Entries = Record<string, unknown>
 
+interface ControlDocument extends Entries {
+  pools: Entries
+}
+
 /**
  * The `control.json` that grants a request, from the present one (null: there is none) and what the clusters say. Pure.
  * What is over by `nowMs` is left out; other pools' wishes stay as they are, those that cannot be understood too.
@@ -55,15 +59,16 @@ export function changeControl(
     return refused(`there is no pool ${pool}`, `Name one that a decider serves (${known}).`)
   }
   const reading = readControl(current, pool)
-  const entries = entriesOf(current)
-  if (!entries) {
+  const document = documentOf(current)
+  if (!document) {
     const why = reading.kind === 'unreadable' ? reading.why : 'unknown schema'
     return refused(
       `control.json cannot be understood (${why})`,
       'Correct it in GitLab, or delete it: without it there are no wishes.',
     )
   }
-  const { kept, pruned } = prune(entries, situation.nowMs)
+  const { kept, pruned } = prune(document.pools, situation.nowMs)
+  const change = (pools: Entries) => changed(document, pools, pruned)
   // What is broken in the pool's own wishes goes with this change: it blocks the deciders until somebody removes it.
   const before = Object.fromEntries(
     Object.entries(recordOf(kept[pool])).filter(([name, wish]) => untilOf(name, wish) !== undefined),
@@ -73,19 +78,19 @@ export function changeControl(
     if (kept[pool] === undefined) {
       return { kind: 'unchanged', why: `Pool ${pool} is neither paused nor pinned.` }
     }
-    return changed(Object.fromEntries(Object.entries(kept).filter(([name]) => name !== pool)), pruned)
+    return change(Object.fromEntries(Object.entries(kept).filter(([name]) => name !== pool)))
   }
   const lastsMs = request.untilMs - situation.nowMs
   if (lastsMs <= 0 || lastsMs > MAX_WISH_MS)
     return refused('the time must be between now and 30 days', 'Give another --for.')
   const { by, why } = request
   const until = new Date(request.untilMs).toISOString()
-  if (request.kind === 'pause') return changed({ ...kept, [pool]: { ...before, pause: { until, by, why } } }, pruned)
+  if (request.kind === 'pause') return change({ ...kept, [pool]: { ...before, pause: { until, by, why } } })
 
   const obstacle = pinObstacle(request, situation, before['pause'] !== undefined)
   if (obstacle) return obstacle
   const pin = { to: request.to, until, by, why, ...(request.force && { force: true }) }
-  return changed({ ...kept, [pool]: { ...before, pin } }, pruned)
+  return change({ ...kept, [pool]: { ...before, pin } })
 }
 
 function pinObstacle(
@@ -142,17 +147,18 @@ function refused(why: string, mend: string, forceHelps = false): ControlAnswer {
   return { kind: 'refused', why, mend, forceHelps }
 }
 
-function changed(pools: Entries, pruned: readonly string[]): ControlAnswer {
+/** What else the document says was written by somebody, or by a newer version, and stays. */
+function changed(document: ControlDocument, pools: Entries, pruned: readonly string[]): ControlAnswer {
   const sorted = Object.fromEntries(Object.entries(pools).sort(([a], [b]) => (a < b ? -1 : 1)))
-  return { kind: 'changed', content: `${JSON.stringify({ schema: 1, pools: sorted }, null, 2)}\n`, pruned }
+  return { kind: 'changed', content: `${JSON.stringify({ ...document, pools: sorted }, null, 2)}\n`, pruned }
 }
 
 /** Undefined where the document as a whole cannot be understood. */
-function entriesOf(current: string | null): Entries | undefined {
-  if (current === null) return {}
+function documentOf(current: string | null): ControlDocument | undefined {
+  if (current === null) return { schema: 1, pools: {} }
   // A pool's own wishes may be broken, the document may not: it is asked about a pool that nobody can have.
   if (readControl(current, '').kind === 'unreadable') return undefined
-  return (JSON.parse(current) as { pools: Entries }).pools
+  return JSON.parse(current) as ControlDocument
 }
 
 /** Leaves out wishes that are over, and pools without any. */

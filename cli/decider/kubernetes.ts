@@ -20,6 +20,7 @@ export interface KubernetesParts {
 export interface KubernetesSetting {
   config: DeciderConfig
   env: NodeJS.ProcessEnv
+  kubeconfig: string | undefined
   /** False: this process is alone and leads. */
   lease: boolean
   /** POD_NAME; missing: events have nothing to be about. */
@@ -32,9 +33,9 @@ export interface KubernetesSetting {
   log: Log
 }
 
-/** Inside a cluster, or told of one by KUBECONFIG. ~/.kube/config alone does not count: nobody means it by accident. */
-export function knowsKubernetes(env: NodeJS.ProcessEnv): boolean {
-  return Boolean(env['KUBERNETES_SERVICE_HOST'] ?? env['KUBECONFIG'])
+/** Inside a cluster, or told of one. ~/.kube/config alone does not count: nobody means it by accident. */
+export function knowsKubernetes(kubeconfig: string | undefined, env: NodeJS.ProcessEnv): boolean {
+  return Boolean(kubeconfig ?? env['KUBERNETES_SERVICE_HOST'])
 }
 
 /** A process that starts again under its pod's name must not take itself for the one before. */
@@ -45,7 +46,7 @@ export function identityOf(podName: string | undefined, hostname: string): strin
 /** Rejects with what is wrong with the cluster's configuration. */
 export async function connectKubernetes(setting: KubernetesSetting): Promise<KubernetesParts> {
   const { config, podName, identity, clock, random, log } = setting
-  const kubeConfig = loadKubeConfig(setting.env['KUBECONFIG'], setting.env)
+  const kubeConfig = loadKubeConfig(setting.kubeconfig, setting.env)
   const connection = await openConnection({ kubeConfig, clock, userAgent: setting.userAgent })
   const kubernetes = createKubernetesClient({ connection, clock })
   const home = kubeConfig.getContextObject(kubeConfig.getCurrentContext())?.namespace ?? 'default'

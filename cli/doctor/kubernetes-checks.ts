@@ -25,7 +25,7 @@ export const kubernetesChecks: readonly Check<DoctorContext>[] = [
         if (!(error instanceof KubernetesError) || error.kind === 'forbidden') throw error
         return failed(
           `the API server does not answer: ${error.message}`,
-          'Look at KUBECONFIG, its context and its credentials.',
+          'Look at --kubeconfig or KUBECONFIG, its context and its credentials.',
         )
       }
     },

@@ -21,7 +21,7 @@ export interface DoctorWorld extends Terminal {
   checkDeadlineMs: number
   readFile: (path: string) => Promise<string>
   /** A connection, or why there is none. */
-  openKubernetes: () => Promise<Connection | string>
+  openKubernetes: (kubeconfig: string | undefined) => Promise<Connection | string>
   insideCluster: boolean
   shakeHands: ShakeHands
 }
@@ -29,10 +29,15 @@ export interface DoctorWorld extends Terminal {
 /** Builds what the checks look through; nothing is asked yet. `close` ends the connections. */
 export async function createContext(
   world: DoctorWorld,
-  given: { config: DeciderConfig | undefined; webhook: WebhookConfig | undefined; runnerNamespace: string },
+  given: {
+    config: DeciderConfig | undefined
+    webhook: WebhookConfig | undefined
+    runnerNamespace: string
+    kubeconfig: string | undefined
+  },
 ): Promise<DoctorContext & { close: () => Promise<void> }> {
   const { config, webhook, runnerNamespace } = given
-  const connection = await world.openKubernetes()
+  const connection = await world.openKubernetes(given.kubeconfig)
   const kubernetes =
     typeof connection === 'string' ? undefined : createKubernetesFacts(connection, world.clock, runnerNamespace)
   return {

@@ -1,4 +1,5 @@
 import { format, resolveConfig } from 'prettier'
+import { configurationPage } from '../../docs/generate/configuration-page.ts'
 import { metricsPage } from '../../docs/generate/metrics-page.ts'
 import { overview } from './dashboards/overview.ts'
 import { runners } from './dashboards/runners.ts'
@@ -8,6 +9,7 @@ import { prometheusRule } from './prometheus-rule.ts'
 const json = (value: unknown) => JSON.stringify(value)
 
 const ARTEFACTS: Readonly<Record<string, () => string>> = {
+  'docs/configuration.md': configurationPage,
   'docs/metrics.md': metricsPage,
   'manifests/prometheus/prometheus-rule.yaml': prometheusRule,
   'manifests/grafana/overview.json': () => json(overview()),

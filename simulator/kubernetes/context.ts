@@ -22,8 +22,6 @@ export interface Context {
   access: Access
   caller: WebhookCaller
   evaluateCondition: ConditionEvaluator
-  /** `namespace/name` of the service accounts besides each namespace's `default`. */
-  serviceAccounts: Set<string>
   audits: AuditEvent[]
   /** The server's own clock, milliseconds since 1970. */
   nowMs(): number

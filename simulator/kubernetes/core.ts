@@ -67,7 +67,6 @@ export function createKubernetes(options: KubernetesOptions = {}): KubernetesCor
     access: new Access(),
     caller: new WebhookCaller(clock),
     evaluateCondition: options.evaluateCondition ?? evaluateKnownCondition,
-    serviceAccounts: new Set(),
     audits: [],
     nowMs: () => originMs + clock.monotonicMs(),
     watchesFrozen: false,

@@ -1,4 +1,5 @@
 import { json, text, type Answer } from './answers.ts'
+import { answerOpenApi } from './openapi.ts'
 import { RESOURCES } from './resources.ts'
 
 const VERBS = ['create', 'delete', 'get', 'list', 'patch', 'update', 'watch']
@@ -22,7 +23,7 @@ export function answerDiscovery(method: string, pathname: string): Answer | unde
     case '/apis':
       return json(200, { kind: 'APIGroupList', apiVersion: 'v1', groups: groups() })
     default:
-      return resourceList(pathname)
+      return answerOpenApi(pathname) ?? resourceList(pathname)
   }
 }
 
@@ -44,12 +45,15 @@ function resourceList(pathname: string): Answer | undefined {
     kind: 'APIResourceList',
     ...(group !== '' && { apiVersion: 'v1' }),
     groupVersion: group === '' ? 'v1' : `${group}/v1`,
-    resources: types.map(({ plural, kind, namespaced }) => ({
-      name: plural,
-      singularName: kind.toLowerCase(),
-      namespaced,
-      kind,
-      verbs: VERBS,
-    })),
+    resources: types.flatMap(({ plural, kind, namespaced, subresources }) => [
+      { name: plural, singularName: kind.toLowerCase(), namespaced, kind, verbs: VERBS },
+      ...subresources.map(subresource => ({
+        name: `${plural}/${subresource}`,
+        singularName: '',
+        namespaced,
+        ...(subresource === 'scale' ? { group: 'autoscaling', version: 'v1', kind: 'Scale' } : { kind }),
+        verbs: ['get', 'patch', 'update'],
+      })),
+    ]),
   })
 }

@@ -16,7 +16,14 @@ function namespaced(group: string, plural: string, kind: string, subresources: r
   return { group, version: 'v1', plural, kind, namespaced: true, storage: plural, subresources }
 }
 
-/** What the programs of this project touch, and nothing else. */
+function shared(group: string, plural: string, kind: string): ResourceType {
+  return { group, version: 'v1', plural, kind, namespaced: false, storage: plural, subresources: [] }
+}
+
+const RIGHTS = 'rbac.authorization.k8s.io'
+const OPERATOR = 'monitoring.coreos.com'
+
+/** What the programs of this project touch, what their manifests consist of, and nothing else. */
 export const RESOURCES = {
   pods: namespaced('', 'pods', 'Pod', ['status']),
   secrets: namespaced('', 'secrets', 'Secret'),
@@ -24,6 +31,15 @@ export const RESOURCES = {
   services: namespaced('', 'services', 'Service', ['status']),
   resourceQuotas: namespaced('', 'resourcequotas', 'ResourceQuota', ['status']),
   limitRanges: namespaced('', 'limitranges', 'LimitRange'),
+  serviceAccounts: namespaced('', 'serviceaccounts', 'ServiceAccount'),
+  roles: namespaced(RIGHTS, 'roles', 'Role'),
+  roleBindings: namespaced(RIGHTS, 'rolebindings', 'RoleBinding'),
+  clusterRoles: shared(RIGHTS, 'clusterroles', 'ClusterRole'),
+  clusterRoleBindings: shared(RIGHTS, 'clusterrolebindings', 'ClusterRoleBinding'),
+  disruptionBudgets: namespaced('policy', 'poddisruptionbudgets', 'PodDisruptionBudget', ['status']),
+  networkPolicies: namespaced('networking.k8s.io', 'networkpolicies', 'NetworkPolicy'),
+  podMonitors: namespaced(OPERATOR, 'podmonitors', 'PodMonitor'),
+  prometheusRules: namespaced(OPERATOR, 'prometheusrules', 'PrometheusRule'),
   coreEvents: namespaced('', 'events', 'Event'),
   namespaces: {
     ...CORE,

@@ -65,7 +65,7 @@ export function createState(context: Context): KubernetesState {
   return {
     addNamespace,
     addServiceAccount: (namespace, name) => {
-      context.serviceAccounts.add(`${namespace}/${name}`)
+      put(RESOURCES.serviceAccounts, { metadata: { name, namespace } })
     },
     addToken: (token, user, grants = []) => access.addToken(token, user, grants),
     removeToken: token => access.removeToken(token),

@@ -80,9 +80,14 @@ t.test('outside a cluster it asks for a decision on the lease, and what needs Ku
   const folder = t.testdir({ 'decider.yaml': GOOD, 'runners.yaml': GOOD + workloads })
   const env = { HADR_GITLAB_TOKEN: 'glpat-x' }
   const leaseless = await run(['--config', join(folder, 'decider.yaml')], env)
-  t.match(leaseless, { code: 78, stderr: /no Kubernetes here.*KUBECONFIG.*--no-lease/s })
+  t.match(leaseless, { code: 78, stderr: /no Kubernetes here.*--kubeconfig.*--no-lease/s })
   const runners = await run(['--config', join(folder, 'runners.yaml'), '--no-lease'], env)
   t.match(runners, { code: 78, stderr: /runners needs Kubernetes/ })
-  const broken = await run(['--config', join(folder, 'decider.yaml')], { ...env, KUBECONFIG: join(folder, 'none') })
-  t.match(broken, { code: 78, stderr: /Kubernetes: / })
+  const config = ['--config', join(folder, 'decider.yaml')]
+  const none = join(folder, 'none')
+  const named = [
+    run(config, { ...env, HADR_KUBECONFIG: none }),
+    run([...config, '--kubeconfig', none], { ...env, KUBECONFIG: '/dev/null' }),
+  ]
+  for (const broken of await Promise.all(named)) t.match(broken, { code: 78, stderr: /Kubernetes: .*none/ })
 })

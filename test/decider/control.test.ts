@@ -60,6 +60,17 @@ t.test('a wish is written with who, why and until, beside what others wish', t =
   t.end()
 })
 
+t.test('what nobody here understands stays in the document', t => {
+  const wishes = { p: { pause: { until: iso(NOW + HOUR), by: 'bob', why: '' } } }
+  const current = JSON.stringify({ schema: 1, note: 'ask the platform team', pools: wishes, later: { freeze: true } })
+  for (const request of [pause, { kind: 'resume', pool: 'p' }] as const) {
+    const answer = changeControl(current, request, situation())
+    if (answer.kind !== 'changed') t.fail(JSON.stringify(answer))
+    else t.match(JSON.parse(answer.content), { schema: 1, note: 'ask the platform team', later: { freeze: true } })
+  }
+  t.end()
+})
+
 t.test('what is over goes, what cannot be understood stays, except in the pool itself', t => {
   const current = JSON.stringify({
     schema: 1,

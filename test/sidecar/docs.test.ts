@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { Registry } from 'prom-client'
 import t from 'tap'
-import { parseSidecar } from '../../cli/sidecar-options.ts'
 import { registerBuildInfo } from '../../lib/service/build-info.ts'
 import { UNAVAILABLE_REASONS, UNKNOWN_REASONS } from '../../sidecar/availability.ts'
 import { CHECKS, registerSidecarMetrics } from '../../sidecar/metrics.ts'
@@ -20,18 +19,6 @@ t.test('the page names every reason, with its verdict', t => {
 
 t.test('the page names every check', t => {
   for (const check of Object.keys(CHECKS)) t.match(docs, `| \`${check}\` |`)
-  t.end()
-})
-
-t.test('the page names every flag, variable and default', t => {
-  let help = ''
-  parseSidecar(['--help'], {}, '', text => (help += text))
-  const words = help.match(/(?<=^ {2}|, )--?[a-z][a-z-]*|\bHADR_\w+|METRICS_\w+|(?<=default )[^)]+/gm) ?? []
-  t.ok(words.length > 30)
-  for (const word of new Set(words)) {
-    if (!['-h', '--help', '-V', '--version'].includes(word))
-      t.ok(documented.has(`\`${word}\``) || docs.includes(`| ${word} |`), word)
-  }
   t.end()
 })
 

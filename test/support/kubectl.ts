@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
 import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { unzipSync } from 'fflate'
 import { parseAllDocuments } from 'yaml'
@@ -15,7 +15,7 @@ const DEADLINE_MS = 60_000
  * of KUBEBUILDER_ASSETS if that is set, else the one that an npm package brings for Linux on x64.
  */
 export async function kubectl(...args: readonly string[]): Promise<string> {
-  const { stdout } = await promisify(execFile)(program(), args, {
+  const { stdout } = await promisify(execFile)(kubectlProgram(), args, {
     env: { ...process.env, KUBECONFIG: '/dev/null' },
     timeout: DEADLINE_MS,
     maxBuffer: 64 * 1024 * 1024,
@@ -45,9 +45,10 @@ export function readObjects(text: string): Body[] {
   })
 }
 
-function program(): string {
+/** Path of the kubectl that is used. */
+export function kubectlProgram(): string {
   const assets = process.env['KUBEBUILDER_ASSETS']
-  return assets === undefined ? unpacked() : join(assets, 'kubectl')
+  return assets === undefined ? resolve(unpacked()) : join(assets, 'kubectl')
 }
 
 /** Unpacked once per version of the package; test files that do so at the same time write the same file. */

@@ -54,7 +54,7 @@ function userItem({ externalUrl }: Context, { id, name }: AccessToken): Record<s
   return { id, username: name, name, state: 'active', locked: false, web_url: `${externalUrl}/${name}` }
 }
 
-function ruleItem({ pattern, pushTokenIds, pushRole, allowForce }: ProtectedBranch, index: number) {
+export function ruleItem({ pattern, pushTokenIds, pushRole, allowForce }: ProtectedBranch, index: number) {
   const everybody = { access_level: ROLES[pushRole], access_level_description: ROLE_NAMES[ROLES[pushRole]] ?? 'Owners' }
   const levels = pushTokenIds
     ? pushTokenIds.map(id => ({

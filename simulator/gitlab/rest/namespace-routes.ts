@@ -103,7 +103,7 @@ function groupItem(context: Context, group: Group): Record<string, unknown> {
 }
 
 /** Who may not read the code is told nothing of the branches. */
-function projectItem(context: Context, project: Project, call: Call): Record<string, unknown> {
+export function projectItem(context: Context, project: Project, call: Call): Record<string, unknown> {
   const readsCode = call.access.hasProjectRole(project, 'reporter')
   const name = project.fullPath.split('/').at(-1)
   const group = project.groupId === null ? undefined : context.store.groups.get(project.groupId)

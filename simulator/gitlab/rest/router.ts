@@ -10,6 +10,7 @@ import { protocolRoutes } from './protocol-routes.ts'
 import { repositoryRoutes } from './repository-routes.ts'
 import type { Route } from './route.ts'
 import { runnerRoutes } from './runner-routes.ts'
+import { setupRoutes } from './setup-routes.ts'
 
 /** A request below `/api/v4`, before it is known who asks. */
 export interface RestRequest {
@@ -36,6 +37,7 @@ const ROUTES = [
   ...memberRoutes,
   ...fileRoutes,
   ...repositoryRoutes,
+  ...setupRoutes,
 ].map(route => ({ route, segments: route.pattern.split('/') }))
 
 /** Fixed words win over parameters: `/runners/all` is not a runner's id. HEAD is answered by the GET of the same path. */

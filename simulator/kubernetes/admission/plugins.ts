@@ -25,7 +25,7 @@ function addServiceAccount(context: Context, spec: KubeObject, namespace: string
   setDefault(spec, 'serviceAccountName', 'default')
   const account = asString(spec['serviceAccountName']) ?? ''
   spec['serviceAccount'] = account
-  if (account !== 'default' && !context.serviceAccounts.has(`${namespace}/${account}`)) {
+  if (account !== 'default' && !context.store.has(RESOURCES.serviceAccounts, namespace, account)) {
     const why = `error looking up service account ${namespace}/${account}: serviceaccount "${account}" not found`
     throw refusals.forbiddenByAdmission(RESOURCES.pods, name, why)
   }

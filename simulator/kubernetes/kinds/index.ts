@@ -21,6 +21,15 @@ const KINDS: Readonly<Record<string, Kind>> = {
   Service: plain,
   ResourceQuota: plain,
   LimitRange: plain,
+  ServiceAccount: plain,
+  Role: plain,
+  RoleBinding: plain,
+  ClusterRole: plain,
+  ClusterRoleBinding: plain,
+  PodDisruptionBudget: plain,
+  NetworkPolicy: plain,
+  PodMonitor: plain,
+  PrometheusRule: plain,
   MutatingWebhookConfiguration: webhookConfiguration,
 }
 
