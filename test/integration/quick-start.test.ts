@@ -11,6 +11,7 @@ import { blocksOf, type Block } from '../support/documentation.ts'
 import { kubectlProgram, lacksKubectl } from '../support/kubectl.ts'
 import { startLiveCluster, type LiveCluster } from '../support/live/cluster.ts'
 import { prometheusVersion } from '../../simulator/prometheus/process.ts'
+import { lacksTools } from '../support/programs.ts'
 import { startShell } from '../support/shell.ts'
 
 const PAGE = 'docs/quick-start.md'
@@ -60,16 +61,6 @@ t.test(
     t.same(scene.holders(), ['a', 'a and b', 'b', 'a and b', 'a'], 'the tag was never with nobody')
   },
 )
-
-async function lacksTools(...names: readonly string[]): Promise<string | false> {
-  try {
-    for (const name of names) await promisify(execFile)(name, ['--version'])
-    return false
-  } catch (error) {
-    if (process.env['CI'] === 'true') throw error
-    return `whoever follows the page has ${names.join(' and ')}: install them`
-  }
-}
 
 /** What the reader has: a GitLab, two clusters with runners and Prometheus, and a machine with the tools. */
 async function setScene(t: Test) {
