@@ -178,6 +178,6 @@ async function judgeRights(context: DoctorContext): Promise<Verdict> {
   if (missing.length === 0) return ok(`${questions.length} rights of the user of this kubeconfig or service account`)
   return failed(
     `not allowed: ${missing.join(', ')}`,
-    'Apply the Roles of manifests/base. Asked were the rights of whoever runs this: run it as the program’s service account to check that one.',
+    'Apply the Roles of manifests/base and manifests/decider. Asked were the rights of whoever runs this: run it as the program’s service account to check that one.',
   )
 }

@@ -11,7 +11,16 @@ export interface Rendering {
 }
 
 export async function render(folder: string): Promise<Rendering> {
-  const objects = await kustomize(folder)
+  return renderingOf(await kustomize(folder))
+}
+
+/** One component of a rendering, and the namespace that all are in. */
+export function partOf({ objects }: Rendering, component: string): Rendering {
+  const isPart = (object: Body) => labelsOf(object)['app.kubernetes.io/component'] === component
+  return renderingOf(objects.filter(object => isPart(object) || object['kind'] === 'Namespace'))
+}
+
+function renderingOf(objects: readonly Body[]): Rendering {
   const all = (kind: string) => objects.filter(object => object['kind'] === kind)
   return {
     objects,
