@@ -10,12 +10,19 @@ const programs = {
   hadr: 'cli/main.ts',
   sidecar: 'cli/sidecar-main.ts',
   decider: 'cli/decider-main.ts',
+  webhook: 'cli/webhook-main.ts',
   inject: 'cli/inject-main.ts',
+  status: 'cli/status-main.ts',
+  switch: 'cli/switch-main.ts',
+  pause: 'cli/pause-main.ts',
+  resume: 'cli/resume-main.ts',
+  doctor: 'cli/doctor-main.ts',
   demo: 'cli/demo-main.ts',
   'simulated-runner': 'simulator/runner/main.ts',
 }
 const present = Object.fromEntries(Object.entries(programs).filter(([, source]) => existsSync(source)))
 const { version } = JSON.parse(await readFile('package.json', 'utf8'))
+const statusPage = await readFile('decider/status/page.html', 'utf8')
 
 await rm(outdir, { recursive: true, force: true })
 await build({
@@ -29,7 +36,10 @@ await build({
   platform: 'node',
   target: 'node20',
   format: 'cjs',
-  define: { 'process.env.HADR_VERSION': JSON.stringify(version) },
+  define: {
+    'process.env.HADR_VERSION': JSON.stringify(version),
+    'process.env.HADR_STATUS_PAGE': JSON.stringify(statusPage),
+  },
   logLevel: 'warning',
 })
 if (present.hadr) await chmod(join(outdir, 'hadr.cjs'), 0o755)

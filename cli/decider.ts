@@ -4,6 +4,8 @@ import { hostname } from 'node:os'
 import { Registry } from 'prom-client'
 import { createDecider } from '../decider/app.ts'
 import { type DeciderConfig, readDeciderConfig } from '../decider/config.ts'
+import { statusPage } from '../decider/status/page.ts'
+import { watchConfig } from '../decider/reload.ts'
 import { createGitLabClient } from '../lib/gitlab/client.ts'
 import type { GitLabClient } from '../lib/gitlab/types.ts'
 import { createAxiosTransport } from '../lib/http/axios-transport.ts'
@@ -18,14 +20,24 @@ import { type Log, type LogLevel, LOG_LEVELS, createLog } from '../lib/service/l
 import { createOpsServer } from '../lib/service/ops-server.ts'
 import { StopStack } from '../lib/service/stop-stack.ts'
 import { createTokenSource } from '../lib/service/token-source.ts'
+import { readStatusPage } from './status-page.ts'
+import { statusRoutes } from './decider/routes.ts'
+import { type KubernetesParts, connectKubernetes, identityOf, knowsKubernetes } from './decider/kubernetes.ts'
 import { VERSION } from './version.ts'
 
 /** Kubernetes gives 30 s by default; a write under way and one farewell fit well. */
 const STOP_WITHIN_MS = 20_000
 
+/** More than the writes and reads that some hanging pools may have under way, so that they keep no other from GitLab. */
+const GITLAB_SOCKETS = 64
+
+const NO_KUBERNETES: KubernetesParts = { close: () => Promise.resolve() }
+
 interface DeciderFlags {
   config: string
   dryRun: boolean
+  /** commander's name for the absence of `--no-lease`. */
+  lease: boolean
   listen?: string
   logLevel: LogLevel
 }
@@ -53,35 +65,72 @@ export async function runDecider(argv: readonly string[], env: NodeJS.ProcessEnv
     fail('--listen must be an address and a port, such as 0.0.0.0:8080 or :8080')
     return
   }
-  await serve(config, flags, listen, envToken)
+  if (flags.lease && !knowsKubernetes(env)) {
+    fail(
+      'no Kubernetes here, so that no Lease can say which replica leads: run in a cluster, set KUBECONFIG, ' +
+        'or start a single process with --no-lease',
+    )
+    return
+  }
+  if (!knowsKubernetes(env) && (config.runners ?? config.pools.some(pool => pool.runners))) {
+    fail(`${flags.config}: runners needs Kubernetes, and there is none here: run in a cluster or set KUBECONFIG`)
+    return
+  }
+  await serve({ config, text, flags, listen, env })
 }
 
-async function serve(
-  config: DeciderConfig,
-  flags: DeciderFlags,
-  listen: NonNullable<ReturnType<typeof parseListenAddress>>,
-  envToken: string | undefined,
-): Promise<void> {
+interface Serving {
+  config: DeciderConfig
+  text: string
+  flags: DeciderFlags
+  listen: NonNullable<ReturnType<typeof parseListenAddress>>
+  env: NodeJS.ProcessEnv
+}
+
+async function serve({ config, text, flags, listen, env }: Serving): Promise<void> {
   const log = createLog('decider', flags.logLevel)
   const clock = systemClock
   const random = Math.random
+  const envToken = env['HADR_GITLAB_TOKEN']
+  const podName = env['POD_NAME']
+  const identity = identityOf(podName, hostname())
+  const userAgent = `gitlab-runner-hadr-decider/${VERSION}`
   const registry = new Registry()
   registerBuildInfo(registry, 'decider', VERSION)
   const stack = new StopStack({ clock, log })
 
-  let count: (outcome: string) => void = () => undefined
+  const pod = podName === undefined ? {} : { podName }
+  const kubernetes = knowsKubernetes(env)
+    ? await connectKubernetes({
+        config,
+        env,
+        lease: flags.lease,
+        ...pod,
+        identity,
+        userAgent,
+        clock,
+        random,
+        log,
+      }).catch((error: unknown) => fail(`Kubernetes: ${error instanceof Error ? error.message : String(error)}`))
+    : NO_KUBERNETES
+  if (!kubernetes) return
+  stack.add('Kubernetes', () => kubernetes.close())
+
+  let count: (endpoint: string, outcome: string) => void = () => undefined
+  let rateLimit: (remaining: number) => void = () => undefined
   const clientFor = async (token: { file?: string; value?: string }): Promise<GitLabClient> => {
     const ca = await readCa(config.gitlab.caFile)
     const source = createTokenSource({ ...token, log })
     return createGitLabClient({
       url: config.gitlab.url,
-      transport: createAxiosTransport(ca),
+      transport: createAxiosTransport({ ...ca, maxSockets: GITLAB_SOCKETS }),
       token: () => source.token(),
       clock,
       random,
       log,
-      userAgent: `gitlab-runner-hadr-decider/${VERSION}`,
-      onRequest: (_endpoint, outcome) => count(outcome),
+      userAgent,
+      onRequest: (endpoint, outcome) => count(endpoint, outcome),
+      onRateLimit: remaining => rateLimit(remaining),
     })
   }
   const { tokenFile, projectTokenFile } = config.gitlab
@@ -101,30 +150,24 @@ async function serve(
     runners,
     project,
     prometheus,
-    identity: { id: hostname(), version: VERSION },
+    identity: { id: identity, version: VERSION },
     dryRun: flags.dryRun,
     registry,
     clock,
     random,
     log,
+    ...(kubernetes.campaign && { campaign: kubernetes.campaign }),
+    ...(kubernetes.events && { events: kubernetes.events }),
+    ...(kubernetes.readWorkloads && { readWorkloads: kubernetes.readWorkloads }),
   })
-  count = outcome => decider.metrics.countRequest(outcome)
+  count = (endpoint, outcome) => decider.metrics.countRequest(endpoint, outcome)
+  rateLimit = remaining => decider.metrics.rateLimitRemaining(remaining)
 
   const ops = createOpsServer({
     listen,
     registry,
     ready: () => decider.ready(),
-    routes: {
-      '/livez': () => {
-        const verdict = decider.alive()
-        return verdict === true ? { status: 200, body: 'ok\n' } : { status: 503, body: `${verdict}\n` }
-      },
-      '/status': () => ({
-        status: 200,
-        body: `${JSON.stringify(decider.status(), null, 2)}\n`,
-        contentType: 'application/json; charset=utf-8',
-      }),
-    },
+    routes: statusRoutes(decider, statusPage(await readStatusPage())),
     portTaken: 'fail',
     clock,
     random,
@@ -134,7 +177,12 @@ async function serve(
   stack.add('ops server', () => ops.stop())
   log.info({ cluster: config.cluster, profile: config.profile, dryRun: flags.dryRun }, 'the decider starts')
   decider.start()
+  stack.add('events', () => kubernetes.events?.flush())
   stack.add('decider', () => decider.stop())
+  const watching = new AbortController()
+  const read = () => readFile(flags.config, 'utf8')
+  void watchConfig({ read, text, name: flags.config, decider, clock, log }, watching.signal)
+  stack.add('configuration', () => watching.abort())
 
   await untilSignal(log)
   await stack.drain({ withinMs: STOP_WITHIN_MS })
@@ -148,6 +196,7 @@ function parse(argv: readonly string[]): DeciderFlags {
     )
     .addOption(new Option('--config <file>', 'configuration file (YAML)').env('HADR_CONFIG').makeOptionMandatory())
     .addOption(new Option('--dry-run', 'decide and tell, but write nothing').env('HADR_DRY_RUN').default(false))
+    .addOption(new Option('--no-lease', 'a single process that leads without asking Kubernetes').env('HADR_NO_LEASE'))
     .addOption(new Option('--listen <address>', 'instead of the configuration’s listen').env('HADR_LISTEN'))
     .addOption(
       new Option('--log-level <level>', 'least important lines to log')

@@ -68,8 +68,9 @@ export async function runDemo(argv: readonly string[], env: NodeJS.ProcessEnv): 
     process.exitCode = outcome.broken.length === 0 ? 0 : 1
     if (flags.serve && !stopping.signal.aborted) {
       screen.line('Still running; stop with Ctrl-C.')
-      screen.line(`  GitLab    ${stage.gitlab.url}`)
-      for (const cluster of stage.clusters) screen.line(`  decider ${cluster.name} ${cluster.deciderUrl}/status`)
+      screen.line(`  GitLab                    ${stage.gitlab.url}`)
+      for (const cluster of stage.clusters)
+        screen.line(`  status page of cluster ${cluster.name}  ${cluster.deciderUrl}/`)
       await new Promise<void>(resolve => stopping.signal.addEventListener('abort', () => resolve(), { once: true }))
     }
   } catch (error) {

@@ -47,7 +47,7 @@ function missingIds({ views, muted }: Situation): number[] {
 }
 
 /** Strips the main tag from the runners of clusters that are certainly dead, so that they return without it. */
-function fences({ views, seen, config, muted }: Situation) {
+function fences({ views, memory, seen, config, muted }: Situation) {
   const { timing } = config
   const file = seen.gitlab.readable ? seen.gitlab.files[config.self] : undefined
   const publishedMs = seen.outcomes.ownSeqPublishedMonotonicMs
@@ -55,7 +55,12 @@ function fences({ views, seen, config, muted }: Situation) {
   const claimRead = file?.kind === 'read' && file.status.active
   const claimSeen = claimRead && publishedMs !== undefined && seen.monotonicMs - publishedMs <= timing.deadAfterMs
   const serving = seen.own.known && seen.own.available >= 1 && views.self.holds.length >= 1
-  if (muted || !claimSeen || !serving) return []
+  // Those who fence at the same time might strip one another: of all who claim and are not dead only the highest may.
+  const outranked = views.peers.some(({ config: { name }, dead }) => {
+    const status = memory.peers[name]?.status
+    return !dead && status?.active === true && outranks({ epoch: status.epoch, cluster: name }, views.self.claim)
+  })
+  if (muted || !claimSeen || !serving || outranked) return []
   return views.peers
     .filter(peer => peer.dead && peer.silenceMs > timing.deadAfterMs + 2 * timing.pollMs)
     .map(peer => ({

@@ -1,150 +1,174 @@
 import type { Registry } from 'prom-client'
-import type { GitLabClient } from '../lib/gitlab/types.ts'
-import type { PrometheusClient } from '../lib/prometheus/client.ts'
-import type { Clock, Random } from '../lib/service/clock.ts'
-import type { Log } from '../lib/service/log.ts'
-import { type Publisher, CONTROL_PATH, STATUS_PATH, createPublisher, statusBranch } from './act/publisher.ts'
-import { createTagWriter } from './act/tag-writer.ts'
-import { type DeciderConfig, poolsOf } from './config.ts'
-import { createPoolLoop } from './loop.ts'
+import { type DeciderConfig, poolsOf, restartKeys } from './config.ts'
+import type { Decision } from './loop.ts'
 import { type DeciderMetrics, createDeciderMetrics } from './metrics.ts'
-import type { OwnCapacity, PoolConfig, RunnerView } from './model.ts'
-import { capacityOf, capacityQuery } from './observe/capacity.ts'
-import { createGitLabReader } from './observe/gitlab.ts'
-import { type PoolReport, createStatusBook } from './status/report.ts'
+import type { EventReporter } from './status/events.ts'
+import { type DecisionRecords, createDecisionRecords } from './status/records.ts'
+import { type PoolReport, type StatusBook, createStatusBook } from './status/report.ts'
+import { type Leading, type Term, type TermDeps, startTerm } from './term.ts'
 
-export interface DeciderDeps {
-  config: DeciderConfig
-  /** Reads and writes runners. `countRequest` of the metrics is the caller's to wire. */
-  runners: GitLabClient
-  /** Reads and writes the HADR project; the same client where one token does both. */
-  project: GitLabClient
-  prometheus: PrometheusClient
-  /** Who writes: a name that differs between replicas, and the program's version. */
-  identity: { id: string; version: string }
-  dryRun: boolean
+/** Where the processes of one cluster agree on who of them leads. */
+export interface Campaign {
+  /** Whether this process leads right now. */
+  readonly leading: boolean
+  /** Who leads, as far as this process knows; empty: nobody. */
+  readonly holder: string | undefined
+  /** Gives the lease up. */
+  stop(): Promise<void>
+}
+
+export interface DeciderDeps extends TermDeps {
   registry: Registry
-  clock: Clock
-  random: Random
-  log: Log
+  /**
+   * Begins to run for the lease; `onLeading` is called each time it is won, with a signal that aborts when it is lost.
+   * Missing: this process is alone and leads.
+   */
+  campaign?: (onLeading: (lost: AbortSignal) => void) => Campaign
+  events?: EventReporter
 }
 
 export interface Decider {
-  /** Starts every pool's loop; they end only by `stop`. */
+  /** Starts to lead, or to run for the lease. */
   start(): void
-  /** Lets the writes under way end, then says `leaving`. Demotes nothing. */
+  /** Lets the writes under way end, says `leaving`, and gives the lease up. Demotes nothing. Safe to call twice. */
   stop(): Promise<void>
-  /** True, or which pools' loops do not turn. */
+  /** True, or which pools' loops do not turn. A process that does not lead has none and lives. */
   alive(): true | string
-  /** True once every pool has decided on a readable GitLab. */
+  /** True once every pool has decided on a readable GitLab, or when another process leads. */
   ready(): true | string
+  /**
+   * Works with another configuration from the next cycles on; what was learned of pools that stay is kept. Answers with the
+   * keys that only a restart can change, if any differs: then nothing is changed at all.
+   */
+  reconfigure(config: DeciderConfig): readonly string[]
   status(): StatusReport
+  /** The decisions that are kept, newest last. */
+  records(): Readonly<Record<string, DecisionRecords>>
   metrics: DeciderMetrics
 }
 
 export interface StatusReport {
+  /** Version of this document; what a later one only adds does not change it. */
+  schema: 1
+  /** Now, by the decider's clock; ages are reckoned from here. */
+  at: string
   cluster: string
   decider: { id: string; version: string }
   dryRun: boolean
+  /** Whether this process acts for its cluster; one that does not has no pools to tell of. */
+  role: 'leader' | 'standby'
+  /** Who leads, as far as this process knows; null: nobody. */
+  leader: string | null
   pools: PoolReport[]
 }
 
-export function createDecider(deps: DeciderDeps): Decider {
-  const { config, clock, log, random, registry, identity, dryRun } = deps
-  const pools = poolsOf(config)
-  const metrics = createDeciderMetrics(registry, pools)
-  const publisher = createPublisher({
-    gitlab: deps.project,
-    clock,
-    project: config.gitlab.project,
-    cluster: config.cluster,
-    decider: identity,
-  })
-  const readGitLab = createGitLabReader({
-    runners: deps.runners,
-    project: deps.project,
-    clock,
-    groupId: config.gitlab.group,
-    projectId: config.gitlab.project,
-    files: { statusPath: STATUS_PATH, controlPath: CONTROL_PATH, statusBranch },
-  })
-  const tagWriter = createTagWriter({ gitlab: deps.runners, clock })
-  const query = capacityQuery(config.prometheus.job)
+const NEVER = () => new AbortController().signal
 
-  async function readCapacity(
-    runners: readonly RunnerView[],
-    pool: PoolConfig,
-    signal: AbortSignal,
-  ): Promise<OwnCapacity> {
-    try {
-      const result = await deps.prometheus.instant(query, signal)
-      return capacityOf(result, { runners, sampleMaxAgeMs: pool.timing.sampleMaxAgeMs })
-    } catch (error) {
-      return { known: false, why: `Prometheus: ${error instanceof Error ? error.message : String(error)}` }
-    }
+/** The decider of one cluster: a term of work for as long as it leads, one after the other, never two at once. */
+export function createDecider(deps: DeciderDeps): Decider {
+  const { identity, dryRun, log, events } = deps
+  let { config } = deps
+  const metrics = createDeciderMetrics(deps.registry)
+  const records = new Map<string, DecisionRecords>()
+  let books = new Map<string, StatusBook>()
+  let campaign: Campaign | undefined
+  let term: Term | undefined
+  let before: Promise<void> = Promise.resolve()
+  let stopped: Promise<void> | undefined
+
+  const leads = () => term !== undefined && (campaign?.leading ?? true)
+
+  function leaderName(): string | null {
+    if (!campaign) return identity.id
+    const { holder = '' } = campaign
+    return holder === '' ? null : holder
   }
 
-  const parts = pools.map(pool => {
-    const book = createStatusBook(pool)
-    const turn = { lastMs: clock.monotonicMs(), readable: false }
-    const loop = createPoolLoop(pool, {
-      runners: deps.runners,
-      project: deps.project,
-      projectId: config.gitlab.project,
-      publisher,
-      tagWriter,
-      readGitLab,
-      readCapacity,
-      clock,
-      random,
-      log,
-      dryRun,
-      onDecision(decision) {
-        turn.lastMs = clock.monotonicMs()
-        turn.readable ||= decision.seen.gitlab.readable
-        book.record(decision)
-        metrics.record(decision, pool)
-      },
-    })
-    return { pool, book, loop, turn }
-  })
+  function openBooks(): void {
+    const pools = poolsOf(config)
+    metrics.use(pools)
+    const open = new Map<string, StatusBook>()
+    for (const pool of pools) {
+      const kept = records.get(pool.name) ?? createDecisionRecords()
+      records.set(pool.name, kept)
+      open.set(pool.name, books.get(pool.name) ?? createStatusBook(kept))
+    }
+    for (const name of records.keys()) if (!open.has(name)) records.delete(name)
+    books = open
+  }
 
-  const stopping = new AbortController()
-  let running: Promise<unknown> = Promise.resolve()
+  function onDecision(decision: Decision): void {
+    const book = books.get(decision.pool)
+    if (!book) return
+    book.record(decision)
+    metrics.record(decision, decision.config)
+    events?.record(decision)
+  }
+
+  async function lead(leading: Leading): Promise<void> {
+    if (leading.lost.aborted || stopped) return
+    openBooks()
+    metrics.lead(true)
+    const mine = startTerm({ ...deps, config }, leading, onDecision)
+    term = mine
+    leading.lost.addEventListener(
+      'abort',
+      () => {
+        term = undefined
+        books = new Map()
+        metrics.lead(false)
+      },
+      { once: true },
+    )
+    await mine.ended
+  }
+
+  function onLeading(lost: AbortSignal): void {
+    const leading = { lost, still: () => !lost.aborted && (campaign?.leading ?? true) }
+    before = before.then(() => lead(leading))
+    before.catch((error: unknown) => log.error({ err: error }, 'a term of leading failed unexpectedly'))
+  }
+
+  async function stop(): Promise<void> {
+    await term?.stop()
+    await campaign?.stop()
+  }
 
   return {
     metrics,
     start() {
-      running = Promise.all(parts.map(({ loop }) => loop.run(stopping.signal)))
+      if (!deps.campaign) {
+        void lead({ lost: NEVER(), still: () => true })
+        return
+      }
+      metrics.lead(false)
+      campaign = deps.campaign(onLeading)
     },
-    async stop() {
-      stopping.abort(new Error('the decider stops'))
-      await running
-      if (!dryRun) await leave(publisher)
+    stop: () => (stopped ??= stop()),
+    alive: () => term?.alive() ?? true,
+    ready: () => term?.ready() ?? true,
+    reconfigure(wanted) {
+      const refused = restartKeys(config, wanted)
+      if (refused.length > 0) return refused
+      config = wanted
+      if (term) {
+        openBooks()
+        term.use(config)
+      }
+      return []
     },
-    alive() {
-      const stuck = parts.filter(({ turn, pool }) => clock.monotonicMs() - turn.lastMs > stuckAfterMs(pool))
-      return stuck.length === 0 ? true : `no cycle lately: ${stuck.map(({ pool }) => pool.name).join(', ')}`
-    },
-    ready() {
-      const waiting = parts.filter(({ turn }) => !turn.readable)
-      return waiting.length === 0 ? true : `GitLab not read yet: ${waiting.map(({ pool }) => pool.name).join(', ')}`
-    },
+    records: () => Object.fromEntries(records),
     status: () => ({
+      schema: 1,
+      at: new Date(deps.clock.wallMs()).toISOString(),
       cluster: config.cluster,
       decider: identity,
       dryRun,
-      pools: parts.map(({ book }) => book.report()).filter(report => report !== undefined),
+      role: leads() ? 'leader' : 'standby',
+      leader: leaderName(),
+      pools: leads()
+        ? [...books.values()].map(book => book.report(deps.clock.wallMs())).filter(report => report !== undefined)
+        : [],
     }),
   }
-}
-
-/** Every call in a cycle has a deadline, so that a loop this late hangs for a reason nobody thought of. */
-function stuckAfterMs(pool: PoolConfig): number {
-  return Math.max(60_000, 6 * pool.timing.pollMs)
-}
-
-/** A publisher that never published has nothing to take leave from. */
-async function leave(publisher: Publisher): Promise<void> {
-  if (publisher.lastPublishMonotonicMs !== undefined) await publisher.leave()
 }

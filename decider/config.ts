@@ -1,5 +1,7 @@
+import { isDeepStrictEqual } from 'node:util'
 import { type Mistake, createConfigReader } from '../lib/service/config.ts'
 import type { ConfigOf } from '../lib/service/config-type.ts'
+import type { RunnerOwner } from '../lib/gitlab/types.ts'
 import type { PoolConfig } from './model.ts'
 import { digestOf, poolNameOf } from './pool.ts'
 import { PROFILES, timingOf } from './timing.ts'
@@ -15,6 +17,21 @@ const name = {
   description: 'lower-case letters, digits and hyphens, at most 40',
 } as const
 const file = { type: 'string', minLength: 1, description: 'a path' } as const
+const kubernetesName = {
+  type: 'string',
+  pattern: '^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$',
+  description: 'a name in Kubernetes: lower-case letters, digits, hyphens and dots',
+} as const
+const workloads = {
+  type: 'object',
+  additionalProperties: false,
+  required: ['selector'],
+  description: 'the Deployments and StatefulSets of the runners, for desired pods and rollouts; needs get and list',
+  properties: {
+    namespace: { ...kubernetesName, description: 'default: the decider’s own' },
+    selector: { type: 'string', minLength: 1, description: 'a label selector, such as app=ci-gitlab-runner' },
+  },
+} as const
 
 /** The decider's configuration file: defaults, validation and documentation in one place. */
 export const deciderConfigSchema = {
@@ -29,10 +46,16 @@ export const deciderConfigSchema = {
     gitlab: {
       type: 'object',
       additionalProperties: false,
-      required: ['url', 'group', 'project'],
+      required: ['url', 'project'],
       properties: {
         url: { type: 'string', format: 'http-url', description: 'the GitLab, or its /api/v4' },
         group: { type: 'integer', minimum: 1, description: 'id of the group that owns the runners' },
+        runnersProject: {
+          type: 'integer',
+          minimum: 1,
+          description: 'instead of group, for project runners: id of the project that owns them',
+        },
+        instance: { const: true, description: 'instead of group, for instance runners: true; needs an administrator' },
         project: { type: 'integer', minimum: 1, description: 'id of the HADR project' },
         tokenFile: { ...file, description: 'token with read_api and manage_runner as Owner of the group' },
         projectTokenFile: { ...file, description: 'a second token for the HADR project alone' },
@@ -53,6 +76,17 @@ export const deciderConfigSchema = {
         },
         tokenFile: { ...file, description: 'bearer token' },
         caFile: { ...file, description: 'PEM certificates to trust besides the system’s' },
+      },
+    },
+    runners: workloads,
+    lease: {
+      type: 'object',
+      additionalProperties: false,
+      default: {},
+      description: 'the Lease by which one of several replicas leads; `--no-lease` for a single process',
+      properties: {
+        namespace: { ...kubernetesName, description: 'default: that of the service account' },
+        name: { ...kubernetesName, description: 'default: gitlab-runner-hadr-decider-<cluster>' },
       },
     },
     listen: {
@@ -95,6 +129,7 @@ export const deciderConfigSchema = {
             default: 1,
             description: 'how much stronger another cluster must be, at least; 20 % more counts when that is larger',
           },
+          runners: workloads,
           clusters: {
             type: 'array',
             minItems: 2,
@@ -138,7 +173,24 @@ export function poolsOf(config: DeciderConfig): PoolConfig[] {
     marginRatio: MARGIN_RATIO,
     timing,
     digest: digestOf(pool),
+    ...workloadsOf(pool.runners ?? config.runners),
   }))
+}
+
+function workloadsOf(workloads: DeciderConfig['runners']): Pick<PoolConfig, 'workloads'> {
+  return workloads ? { workloads } : {}
+}
+
+/** Whose runners the decider moves. */
+export function runnerOwnerOf({ gitlab }: Pick<DeciderConfig, 'gitlab'>): RunnerOwner {
+  if (gitlab.group !== undefined) return { group: gitlab.group }
+  return gitlab.runnersProject === undefined ? { instance: true } : { runnersProject: gitlab.runnersProject }
+}
+
+/** Everything but pools and profile is built into the process: of these the ones that differ. */
+export function restartKeys(running: DeciderConfig, wanted: DeciderConfig): string[] {
+  const keys = ['cluster', 'gitlab', 'prometheus', 'lease', 'listen'] as const
+  return keys.filter(key => !isDeepStrictEqual(running[key], wanted[key]))
 }
 
 const RESERVED_RULE = 'must not be a word that every JavaScript object knows'
@@ -148,8 +200,20 @@ function isReserved(name: string): boolean {
   return name in {}
 }
 
-function mistakesBetweenFields({ cluster, pools }: DeciderConfig): Mistake[] {
+function mistakesBetweenFields({ cluster, gitlab, pools, runners }: DeciderConfig): Mistake[] {
   const mistakes: Mistake[] = []
+  const owners = (['group', 'runnersProject', 'instance'] as const).filter(key => gitlab[key] !== undefined)
+  if (owners.length === 0) {
+    const rule = 'is required, or runnersProject, or instance: somebody must own the runners that the decider moves'
+    mistakes.push({ path: 'gitlab.group', rule })
+  }
+  for (const key of owners.slice(1)) {
+    mistakes.push({ path: `gitlab.${key}`, rule: `must not be given beside ${owners[0]}: runners have one owner` })
+  }
+  if (runners && pools.filter(pool => !pool.runners).length > 1) {
+    const rule = 'must be given in each pool instead when there are several: desired pods count for one pool only'
+    mistakes.push({ path: 'runners', rule })
+  }
   const names = pools.map(pool => pool.name ?? poolNameOf(pool.mainTag))
   const mainTags = pools.map(pool => pool.mainTag)
   for (const [index, pool] of pools.entries()) {

@@ -1,6 +1,7 @@
 import { holdProbes, isUnknown, remember } from './memory.ts'
 import { chooseActive } from './active.ts'
 import type { Alert, Condition, Memory, Observation, Plan, PoolConfig, PoolStatus, RunnerView, State } from './model.ts'
+import { pinRefusal } from './pin.ts'
 import { type Choice, type Situation, NOTHING, preferenceObstacle, validPin } from './situation.ts'
 import { chooseStandby } from './standby.ts'
 import { type ClusterView, type Views, viewClusters } from './views.ts'
@@ -77,6 +78,7 @@ function mismatches({ views, config }: Situation): string[] {
 
 function ownStatus(memory: Memory, seen: Observation, self: ClusterView, config: PoolConfig): PoolStatus {
   const { own } = seen
+  const updating = own.known ? own.updating : self.status?.updating
   return {
     digest: config.digest,
     epoch: self.status?.epoch ?? 0,
@@ -84,6 +86,7 @@ function ownStatus(memory: Memory, seen: Observation, self: ClusterView, config:
     available: isUnknown(own) ? null : memory.lastKnown,
     total: own.known ? own.total : (self.status?.total ?? 0),
     desired: own.known ? own.desired : (self.status?.desired ?? null),
+    ...(updating === undefined ? {} : { updating }),
     lastKnown: memory.lastKnown,
     unknownForSeconds: Math.floor(memory.unknownForMs / 1000),
     servingIds: memory.servingIds,
@@ -107,6 +110,7 @@ function sameForPeers(a: PoolStatus, b: PoolStatus): boolean {
     a.available === b.available &&
     a.total === b.total &&
     a.desired === b.desired &&
+    a.updating === b.updating &&
     a.servingIds.length === b.servingIds.length &&
     a.servingIds.every((id, index) => id === b.servingIds[index])
   )
@@ -189,6 +193,8 @@ function alertsOf(situation: Situation): Alert[] {
   if (seen.gitlab.control.kind === 'unreadable') {
     alerts.push({ kind: 'unreadable_control', why: seen.gitlab.control.why })
   }
+  const refusal = pinRefusal(situation)
+  if (refusal) alerts.push({ kind: 'pin_refused', ...refusal })
   for (const view of views.peers) {
     if (view.probedAlive) alerts.push({ kind: 'peer_decider_down', cluster: view.config.name })
   }

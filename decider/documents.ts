@@ -66,6 +66,7 @@ const poolSchema = {
     unknownForSeconds: { type: 'number', minimum: 0 },
     servingIds: { type: 'array', items: count, maxItems: 100_000 },
     reason: text,
+    updating: { type: 'boolean' },
   },
 }
 

@@ -1,11 +1,12 @@
 import { type Random, withDeadline } from '../lib/service/clock.ts'
 import { type ActDeps, type Deed, act } from './act/act.ts'
+import { type WriteGuard, guardUntil } from './act/write-guard.ts'
 import { decide } from './decide.ts'
 import { NO_MEMORY } from './memory.ts'
 import type { Memory, Observation, Outcomes, OwnCapacity, Plan, PoolConfig, RunnerView } from './model.ts'
 import type { GitLabReader } from './observe/gitlab.ts'
 
-export interface LoopDeps extends Omit<ActDeps, 'look'> {
+export interface LoopDeps extends Omit<ActDeps, 'look' | 'guard'> {
   readGitLab: GitLabReader
   /** Own capacity; never rejects: what cannot be had is unknown. */
   readCapacity: (runners: readonly RunnerView[], pool: PoolConfig, signal: AbortSignal) => Promise<OwnCapacity>
@@ -13,11 +14,14 @@ export interface LoopDeps extends Omit<ActDeps, 'look'> {
   /** Decide and record, but write nothing anywhere. */
   dryRun: boolean
   onDecision: (decision: Decision) => void
+  /** The rule that decides; another than the protocol's only where a simulation is to catch it. */
+  decide?: typeof decide
 }
 
 /** One cycle, with all that is needed to decide it again. */
 export interface Decision {
   pool: string
+  config: PoolConfig
   atMs: number
   seen: Observation
   previous: Memory
@@ -34,28 +38,30 @@ const LOOK_MIN_MS = 5000
 /**
  * One pool's endless cycle: observe, decide, act. Level-triggered: nothing is carried from cycle to cycle but `Memory`
  * and the outcomes of the last writes. `run` resolves after `signal` aborts, when the write under way is finished.
+ * `use` gives the pool another configuration from the next cycle on; what was learned stays.
  */
-export function createPoolLoop(pool: PoolConfig, deps: LoopDeps) {
-  const { clock, log, publisher } = deps
+export function createPoolLoop(initial: PoolConfig, deps: LoopDeps) {
+  const { clock, log, publisher, decide: rule = decide } = deps
+  let current = initial
   let memory: Memory = NO_MEMORY
   let outcomes: Outcomes = NO_OUTCOMES
   let lastSaid = ''
   let lastDryRunMs: number | undefined
 
-  const lookMs = Math.max(LOOK_MIN_MS, pool.timing.pollMs)
-  const look = (contactOf: readonly number[] = []) =>
-    withDeadline(clock, lookMs, signal => deps.readGitLab(pool, contactOf, signal))
+  const lookMs = ({ timing }: PoolConfig) => Math.max(LOOK_MIN_MS, timing.pollMs)
+  const look = (pool: PoolConfig, stopping: AbortSignal, contactOf: readonly number[] = []) =>
+    withDeadline(clock, lookMs(pool), signal => deps.readGitLab(pool, contactOf, signal), stopping)
 
-  async function observe(): Promise<Observation> {
+  async function observe(pool: PoolConfig, stopping: AbortSignal): Promise<Observation> {
     // The instant before the look: what the look shows is at least as new.
     const at = { monotonicMs: clock.monotonicMs(), wallMs: clock.wallMs() }
-    const seen = await look(askedRunners(memory))
+    const seen = await look(pool, stopping, askedRunners(memory))
     if (!seen.readable) {
       return { ...at, gitlab: { readable: false, why: seen.why }, own: { known: false, why: 'not asked' }, outcomes }
     }
     if (seen.ownDocument) publisher.adopt(seen.ownDocument)
     const ours = seen.view.runners.filter(runner => runner.cluster === pool.self)
-    const own = await withDeadline(clock, lookMs, signal => deps.readCapacity(ours, pool, signal))
+    const own = await withDeadline(clock, lookMs(pool), signal => deps.readCapacity(ours, pool, signal), stopping)
     const ownSeqPublished = seen.ownDocument && publisher.publishedAt(seen.ownDocument.seq)
     const lastPublishMonotonicMs = deps.dryRun ? lastDryRunMs : publisher.lastPublishMonotonicMs
     return {
@@ -71,16 +77,20 @@ export function createPoolLoop(pool: PoolConfig, deps: LoopDeps) {
     }
   }
 
-  async function cycle(): Promise<void> {
+  async function cycle(stopping: AbortSignal, guard: WriteGuard): Promise<void> {
+    const pool = current
     const startMs = clock.monotonicMs()
-    const seen = await observe()
+    const seen = await observe(pool, stopping)
+    // A look that was broken off shows nothing, and after it nothing may be written anyway.
+    if (stopping.aborted) return
     const previous = memory
-    const plan = decide(seen, previous, pool)
+    const plan = rule(seen, previous, pool)
     memory = plan.next
-    say(plan)
+    say(plan, pool)
     // A dry run reckons as if it had published, or it would take itself for cut off and tell nothing but that.
     if (deps.dryRun) lastDryRunMs = seen.monotonicMs
-    const done = deps.dryRun ? { wakes: {}, deeds: [] } : await act(plan, seen, pool, { ...deps, look: () => look() })
+    const acting = { ...deps, guard, look: () => look(pool, stopping) }
+    const done = deps.dryRun ? { wakes: {}, deeds: [] } : await act(plan, seen, pool, acting)
     const { deeds, ...rest } = done
     outcomes = { ...NO_OUTCOMES, ...rest }
     for (const deed of deeds) {
@@ -88,11 +98,11 @@ export function createPoolLoop(pool: PoolConfig, deps: LoopDeps) {
       log.warn({ pool: pool.name, ...deed }, `${deed.operation} ${deed.result}`)
     }
     const durationMs = clock.monotonicMs() - startMs
-    deps.onDecision({ pool: pool.name, atMs: seen.wallMs, seen, previous, plan, deeds, durationMs })
+    deps.onDecision({ pool: pool.name, config: pool, atMs: seen.wallMs, seen, previous, plan, deeds, durationMs })
   }
 
   /** One line per change of state or of what is done, not per cycle. */
-  function say({ state, step, explain, alerts }: Plan): void {
+  function say({ state, step, explain, alerts }: Plan, pool: PoolConfig): void {
     const alarm = alerts.map(alert => alert.kind)
     const saying = JSON.stringify([state, step.kind, alarm])
     if (saying === lastSaid) return
@@ -103,23 +113,30 @@ export function createPoolLoop(pool: PoolConfig, deps: LoopDeps) {
   }
 
   return {
-    pool,
-    async run(signal: AbortSignal): Promise<void> {
+    get pool() {
+      return current
+    },
+    use(pool: PoolConfig): void {
+      current = pool
+    },
+    async run(signal: AbortSignal, guard: WriteGuard = guardUntil(signal)): Promise<void> {
       while (!signal.aborted) {
         const startMs = clock.monotonicMs()
         try {
-          await cycle()
+          await cycle(signal, guard)
         } catch (error) {
           // A bug must not end the loop: whatever was missed, the next cycle sees again.
-          log.error({ pool: pool.name, err: error }, 'the cycle failed unexpectedly')
+          log.error({ pool: current.name, err: error }, 'the cycle failed unexpectedly')
         }
-        const periodMs = pool.timing.pollMs * (0.95 + 0.1 * deps.random())
+        const periodMs = current.timing.pollMs * (0.95 + 0.1 * deps.random())
         const restMs = Math.max(periodMs - (clock.monotonicMs() - startMs), periodMs / 10)
         await clock.sleep(restMs, signal).catch(() => undefined)
       }
     },
   }
 }
+
+export type PoolLoop = ReturnType<typeof createPoolLoop>
 
 function latestDoubt(...doubts: (number | undefined)[]): Pick<Outcomes, 'doubtMonotonicMs'> {
   const known = doubts.filter(doubt => doubt !== undefined)

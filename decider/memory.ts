@@ -10,6 +10,7 @@ import type {
   RunnerView,
   Timing,
 } from './model.ts'
+import { groupByCluster } from './pool.ts'
 
 /** What a decider knows before its first cycle. */
 export const NO_MEMORY: Memory = {
@@ -57,6 +58,7 @@ export function remember(memory: Memory, seen: Observation, config: PoolConfig):
 
   // A change that may have happened long before this read proves nothing about now.
   const proves = !unconfirm && sinceReadMs <= proofMaxAgeMs(timing)
+  const groups = groupByCluster(view.runners)
   const peers: Record<string, PeerMemory> = {}
   for (const cluster of config.clusters) {
     if (cluster.name === config.self) continue
@@ -64,7 +66,7 @@ export function remember(memory: Memory, seen: Observation, config: PoolConfig):
     const kept = before && unconfirm ? { ...before, confirmed: false } : before
     const peer = rememberPeer(kept, view.files[cluster.name], observedMs, seen, proves)
     if (!peer) continue
-    const runners = view.runners.filter(runner => runner.cluster === cluster.name)
+    const runners = groups.get(cluster.name) ?? []
     const probe = advanceProbe(peer, runners, seen.outcomes.wakes[cluster.name], observedMs, config)
     peers[cluster.name] = withProbe(peer, probe)
   }

@@ -58,6 +58,8 @@ export interface PoolConfig {
   timing: Timing
   /** Hash of what every decider of the pool must agree on. */
   digest: string
+  /** Where Kubernetes tells how many pods are wanted; missing: nobody does. */
+  workloads?: { namespace?: string; selector: string }
 }
 
 /** One pool's part of a cluster's `status.json`. */
@@ -74,6 +76,8 @@ export interface PoolStatus {
   /** Runner entities behind which a pod is available. */
   servingIds: readonly number[]
   reason: string
+  /** A rollout is under way; missing: nobody knows. */
+  updating?: boolean
 }
 
 /** What one read of a cluster's status file gave, for one pool. */
@@ -126,8 +130,11 @@ export type OwnCapacity =
       total: number
       desired: number | null
       servingIds: readonly number[]
+      /** A rollout is under way; missing: nobody knows. */
+      updating?: boolean
     }
-  | { known: false; why: string }
+  /** `noPods`: Prometheus answered, whole, and knows of no pod at all. */
+  | { known: false; why: string; noPods?: boolean }
 
 export interface GitLabView {
   readable: true
@@ -244,6 +251,16 @@ export type State = (typeof STATES)[number]
 export const PROMOTION_CAUSES = ['emergency', 'last_resort', 'pin', 'prefer'] as const
 export type PromotionCause = (typeof PROMOTION_CAUSES)[number]
 
+export const ALERT_KINDS = [
+  'config_mismatch',
+  'foreign_main_tag',
+  'unreadable_file',
+  'unreadable_control',
+  'peer_decider_down',
+  'cannot_publish',
+  'pin_refused',
+] as const
+
 export type Alert =
   | { kind: 'config_mismatch'; clusters: readonly string[] }
   | { kind: 'foreign_main_tag'; runnerIds: readonly number[] }
@@ -251,6 +268,8 @@ export type Alert =
   | { kind: 'unreadable_control'; why: string }
   | { kind: 'peer_decider_down'; cluster: string }
   | { kind: 'cannot_publish'; forMs: number }
+  /** People want another cluster, and it cannot serve. */
+  | { kind: 'pin_refused'; to: string; why: string }
 
 export type Step =
   | { kind: 'none' }

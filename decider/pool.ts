@@ -42,3 +42,15 @@ export function viewRunner(runner: PoolRunner, contactKnown: boolean, pool: Pool
     contactedAtMs: contactKnown ? runner.contactedAtMs : undefined,
   }
 }
+
+/** One pass over all runners, however many clusters there are; those of no cluster are left out. */
+export function groupByCluster(runners: readonly RunnerView[]): Map<string, RunnerView[]> {
+  const groups = new Map<string, RunnerView[]>()
+  for (const runner of runners) {
+    if (runner.cluster === null) continue
+    const group = groups.get(runner.cluster)
+    if (group) group.push(runner)
+    else groups.set(runner.cluster, [runner])
+  }
+  return groups
+}

@@ -78,7 +78,8 @@ export function preferenceObstacle({
 }
 
 function midRollout({ status }: ClusterView): boolean {
-  return status?.desired !== null && status?.desired !== undefined && status.desired !== status.total
+  if (!status) return false
+  return status.updating ?? (status.desired !== null && status.desired !== status.total)
 }
 
 function neededMargin(incumbent: ClusterView, config: PoolConfig): number {

@@ -1,5 +1,6 @@
 import { ageMs, proofMaxAgeMs, silenceMs } from './memory.ts'
 import type { Claim, ClusterConfig, Memory, Observation, PoolConfig, PoolStatus, RunnerView } from './model.ts'
+import { groupByCluster } from './pool.ts'
 
 /** Whether `a` outranks `b`; no claim at all is outranked by every claim. */
 export function outranks(a: Claim, b: Claim | null | undefined): boolean {
@@ -39,9 +40,13 @@ export interface Views {
 
 /** Builds every cluster's view. Pure; `memory` has the observation folded in already and GitLab was readable. */
 export function viewClusters(memory: Memory, seen: Observation, config: PoolConfig): Views {
-  const all = config.clusters.map(cluster =>
-    cluster.name === config.self ? viewSelf(cluster, memory, seen, config) : viewPeer(cluster, memory, seen, config),
-  )
+  const runners = seen.gitlab.readable ? groupByCluster(seen.gitlab.runners) : new Map<string, RunnerView[]>()
+  const all = config.clusters.map(cluster => {
+    const own = runners.get(cluster.name) ?? []
+    return cluster.name === config.self
+      ? viewSelf(cluster, own, memory, seen, config)
+      : viewPeer(cluster, own, memory, seen, config)
+  })
   const self = all.find(view => view.self)
   if (!self) throw new Error(`cluster ${config.self} is not one of the pool's clusters`)
   return { self, peers: all.filter(view => !view.self), all }
@@ -73,16 +78,22 @@ export function evidenceFor(view: ClusterView, ours: Claim | null | undefined): 
   const { status, claim } = view
   if (view.self || !view.proven || !status || !claim || !outranks(claim, ours)) return false
   if (status.available === null || status.available < 1) return false
-  const serving = view.holds.filter(runner => status.servingIds.includes(runner.id))
+  const servingIds = new Set(status.servingIds)
+  const serving = view.holds.filter(runner => servingIds.has(runner.id))
   return serving.length >= Math.max(1, Math.ceil(Math.min(status.available, status.servingIds.length) / 2))
 }
 
-function viewSelf(cluster: ClusterConfig, memory: Memory, seen: Observation, config: PoolConfig): ClusterView {
+function viewSelf(
+  cluster: ClusterConfig,
+  runners: readonly RunnerView[],
+  memory: Memory,
+  seen: Observation,
+  config: PoolConfig,
+): ClusterView {
   const status = memory.ownStatus
   const unknownTooLong = memory.unknownForMs >= config.timing.unknownForMs
   const pods = unknownTooLong ? 0 : memory.lastKnown
   const wanted = seen.own.known ? (seen.own.desired ?? seen.own.total) : (status?.desired ?? null)
-  const runners = runnersOf(cluster.name, seen)
   const holds = runners.filter(isHolder)
   const score = settled(strength(cluster, pods, wanted, config), cluster.name, memory, seen)
   const active = status?.active === true
@@ -105,9 +116,14 @@ function viewSelf(cluster: ClusterConfig, memory: Memory, seen: Observation, con
   }
 }
 
-function viewPeer(cluster: ClusterConfig, memory: Memory, seen: Observation, config: PoolConfig): ClusterView {
+function viewPeer(
+  cluster: ClusterConfig,
+  runners: readonly RunnerView[],
+  memory: Memory,
+  seen: Observation,
+  config: PoolConfig,
+): ClusterView {
   const { timing } = config
-  const runners = runnersOf(cluster.name, seen)
   const holds = runners.filter(isHolder)
   const peer = memory.peers[cluster.name]
   const file = seen.gitlab.readable ? seen.gitlab.files[cluster.name] : undefined
@@ -162,10 +178,6 @@ function settled(score: number, cluster: string, memory: Memory, seen: Observati
   const { settleUntilMonotonicMs } = memory
   const settling = settleUntilMonotonicMs !== undefined && seen.monotonicMs < settleUntilMonotonicMs
   return settling ? Math.max(score, memory.scores[cluster] ?? 0) : score
-}
-
-function runnersOf(cluster: string, { gitlab }: Observation): readonly RunnerView[] {
-  return gitlab.readable ? gitlab.runners.filter(runner => runner.cluster === cluster) : []
 }
 
 function isHolder(runner: RunnerView): boolean {

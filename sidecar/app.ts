@@ -91,11 +91,13 @@ export function createSidecar({ options, transport, client, tokens, clock, rando
   function snapshot(): Snapshot {
     const said = gitlab.view(entries())
     const { pod, online, contactOk, identityOk } = current()
-    const { endpoint, lastContactWallMs } = local.view()
+    const { endpoint, sample, lastContactWallMs } = local.view()
     return {
       online,
       total: said.total,
-      available: pod.state === 'unknown' ? undefined : pod.state === 'available',
+      verdict: pod,
+      runningJobs:
+        endpoint === 'answering' ? sample?.entries.reduce((sum, { running }) => sum + running, 0) : undefined,
       // In whole nanoseconds, which is what the clock has; a plain division would add digits of its own.
       uptimeSeconds: Math.round((clock.monotonicMs() - startedMs) * 1e6) / 1e9,
       statusRequests: said.checks,

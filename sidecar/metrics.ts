@@ -1,4 +1,5 @@
 import { Gauge, type Registry } from 'prom-client'
+import type { Availability } from './availability.ts'
 
 /** What the sidecar looks after, one series each of `…_sidecar_check{check}`. */
 export const CHECKS = {
@@ -23,7 +24,9 @@ export interface Place {
 export interface Snapshot {
   online: boolean | undefined
   total: number | undefined
-  available: boolean | undefined
+  verdict: Availability
+  /** Jobs that the runner works on now. */
+  runningJobs: number | undefined
   uptimeSeconds: number
   statusRequests: { success: number; failed: number }
   ports: { used: number; total: number } | undefined
@@ -84,22 +87,27 @@ export function registerSidecarMetrics(registry: Registry, place: Place, snapsho
     'gitlab_runner_hadr_sidecar_available',
     'Whether this runner takes jobs as soon as a slot is free; absent while that is unknown.',
     Object.keys(group),
-    now => [[group, now.available]],
+    ({ verdict: { state } }) => [[group, state === 'unknown' ? undefined : state === 'available']],
+  )
+  const named = { pod_name: place.podName, pod_namespace: place.podNamespace }
+  gauge(
+    'gitlab_runner_hadr_sidecar_verdict_info',
+    'Always 1; the labels are the verdict on this runner and, unless it is available, the reason.',
+    [...Object.keys(named), 'verdict', 'reason'],
+    ({ verdict }) => [[{ ...named, verdict: verdict.state, reason: 'reason' in verdict ? verdict.reason : '' }, 1]],
+  )
+  gauge(
+    'gitlab_runner_hadr_sidecar_running_jobs',
+    "Jobs that the runner works on now; absent while the runner's metrics are not readable.",
+    Object.keys(named),
+    now => [[named, now.runningJobs]],
   )
   gauge(
     'gitlab_runner_hadr_sidecar_runner_info',
     "Always 1; the labels join this pod to its runner in GitLab and to the runner's process, one series per runner.",
     ['pod_name', 'pod_namespace', 'runner_id', 'system_id'],
     now =>
-      now.runners.map(({ runnerId, systemId }) => [
-        {
-          pod_name: place.podName,
-          pod_namespace: place.podNamespace,
-          runner_id: String(runnerId),
-          system_id: systemId,
-        },
-        1,
-      ]),
+      now.runners.map(({ runnerId, systemId }) => [{ ...named, runner_id: String(runnerId), system_id: systemId }, 1]),
   )
   gauge(
     'gitlab_runner_hadr_sidecar_check',

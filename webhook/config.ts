@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { type Mistake, createConfigReader } from '../lib/service/config.ts'
 import type { ConfigOf } from '../lib/service/config-type.ts'
+import { parseListenAddress } from '../lib/service/listen-address.ts'
 import { parseQuantity } from './quantity.ts'
 
 const file = { type: 'string', minLength: 1, description: 'a path' } as const
@@ -119,7 +120,8 @@ export type SidecarConfig = WebhookConfig['sidecar']
 export type Resources = SidecarConfig['resources']
 
 /** Reads the configuration file; all mistakes at once. What it lets through gives a valid container for every pod. */
-export const readWebhookConfig = createConfigReader(webhookConfigSchema, ({ sidecar }) => [
+export const readWebhookConfig = createConfigReader(webhookConfigSchema, ({ sidecar, ...addresses }) => [
+  ...addressMistakes(addresses),
   ...gitlabMistakes(sidecar),
   ...resourceMistakes(sidecar.resources),
 ])
@@ -132,6 +134,13 @@ export function digestOf(sidecar: SidecarConfig): string {
 /** A group's id or full path, as GitLab writes it. */
 export function isGroupId(text: string): boolean {
   return /^[\w.-]+(?:\/[\w.-]+)*$/.test(text) && text.length <= 255 && !text.startsWith('-')
+}
+
+function addressMistakes({ listen, opsListen }: Pick<WebhookConfig, 'listen' | 'opsListen'>): Mistake[] {
+  const ports = [listen, opsListen].map(address => parseListenAddress(address)?.port ?? 0)
+  return ports[0] === ports[1] && ports[0] !== 0
+    ? [{ path: 'opsListen', rule: 'must have another port than listen' }]
+    : []
 }
 
 function gitlabMistakes({ gitlabUrl, gitlabGroupId, tokenSecret }: SidecarConfig): Mistake[] {

@@ -159,3 +159,15 @@ export function sentenceFor(outcome: Outcome): string {
       return 'an internal error; the pod is admitted as it is'
   }
 }
+
+/** The same for machines: both are closed sets, and the pair tells outcomes apart in metrics and log alike. */
+export function labelsFor(outcome: Outcome): { result: Outcome['kind']; reason: string } {
+  switch (outcome.kind) {
+    case 'injected':
+      return { result: 'injected', reason: outcome.native ? 'native' : 'container' }
+    case 'skipped':
+      return { result: 'skipped', reason: outcome.reason }
+    case 'failed':
+      return { result: 'failed', reason: 'internalError' }
+  }
+}

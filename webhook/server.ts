@@ -9,7 +9,7 @@ import type { Log } from '../lib/service/log.ts'
 import { TLS_MIN_VERSION, verifyPair, type ServingPair } from '../lib/tls/serving-pair.ts'
 import { parseBody } from './body.ts'
 import { answerTo, outcomeOf, type Answered, type Exchange, type ReviewResult } from './exchange.ts'
-import { createLoadGate, type LoadLimits } from './load.ts'
+import { createLoadGate, type Load, type LoadLimits } from './load.ts'
 
 export interface WebhookServerOptions<R extends ReviewResult> {
   listen: ListenAddress
@@ -42,6 +42,7 @@ export interface WebhookServer {
   stop(): Promise<void>
   ready(): true | string
   address(): { host: string; port: number } | undefined
+  load(): Load
 }
 
 export const MUTATE_PATH = '/mutate'
@@ -176,11 +177,15 @@ export function createWebhookServer<R extends ReviewResult>(options: WebhookServ
       const problem = useCertificate(pair)
       if (problem !== undefined) throw new Error(`the webhook cannot serve with its certificate: ${problem}`)
       await app.ready()
+      if (stopped !== undefined) throw new Error('the webhook was stopped before it listened')
       // Fastify's own `listen` knows no address that means IPv6 and IPv4 alike, wherever there is only one of them.
       app.server.listen(listen)
       await once(app.server, 'listening')
       state = 'serving'
-      log.info({ address: formatListenAddress({ ...listen, port: address()?.port ?? listen.port }) }, 'listening')
+      log.info(
+        { address: formatListenAddress({ ...listen, port: address()?.port ?? listen.port }) },
+        'listening for reviews',
+      )
     },
     useCertificate,
     stop: () => (stopped ??= drain()),
@@ -189,5 +194,6 @@ export function createWebhookServer<R extends ReviewResult>(options: WebhookServ
       return state === 'serving' ? true : 'not listening yet'
     },
     address,
+    load: () => gate.load,
   }
 }

@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { SimulatedGitLab } from '../../simulator/gitlab/server.ts'
-import { type StageOptions, GROUP_ID, HADR_PROJECT_ID, MAIN_TAG } from './stage-options.ts'
+import { type DeciderServers, type StageOptions, GROUP_ID, HADR_PROJECT_ID, MAIN_TAG } from './stage-options.ts'
 
 /** Least rights, as documented: the sidecar reads; of the decider's two tokens neither can do everything. */
 export async function createTokens(name: string, { state }: SimulatedGitLab, home: string) {
@@ -27,8 +27,7 @@ export async function createTokens(name: string, { state }: SimulatedGitLab, hom
 /** JSON is YAML. */
 export function deciderConfig(
   cluster: string,
-  gitlabUrl: string,
-  prometheusUrl: string,
+  servers: DeciderServers,
   tokens: { runners: string; project: string },
   options: StageOptions,
 ) {
@@ -37,13 +36,13 @@ export function deciderConfig(
     {
       cluster,
       gitlab: {
-        url: gitlabUrl,
+        url: servers.gitlab,
         group: GROUP_ID,
         project: HADR_PROJECT_ID,
         tokenFile: tokens.runners,
         projectTokenFile: tokens.project,
       },
-      prometheus: { url: prometheusUrl },
+      prometheus: { url: servers.prometheus },
       timeScale,
       pools: [
         {

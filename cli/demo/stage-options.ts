@@ -5,6 +5,11 @@ export const GROUP_ID = 33
 export const HADR_PROJECT_ID = 101
 export const MAIN_TAG = 'rnd-runner'
 
+export interface DeciderServers {
+  gitlab: string
+  prometheus: string
+}
+
 export interface StageOptions {
   /** Multiplies every duration of every program and of GitLab. */
   timeScale: number
@@ -20,6 +25,8 @@ export interface StageOptions {
   clock: Clock
   random: Random
   log: Log
+  /** Where a cluster's decider finds these servers, when not at their own addresses but behind something. */
+  reroute?: (cluster: string, servers: DeciderServers) => Promise<DeciderServers>
   /** Ends waiting for what starts. */
   signal: AbortSignal
 }

@@ -111,13 +111,15 @@ async function createCluster(
     prometheus = await startPrometheus()
     await Promise.all(pods.map(pod => untilAvailable(`http://127.0.0.1:${pod.sidecarPort}/healthz`, options)))
     const config = join(home, 'decider.yaml')
-    await writeFile(config, deciderConfig(name, gitlab.url, prometheus.url, tokens, options))
+    const servers = { gitlab: gitlab.url, prometheus: prometheus.url }
+    const seen = options.reroute ? await options.reroute(name, servers) : servers
+    await writeFile(config, deciderConfig(name, seen, tokens, options))
     programs.push(
       startProgram(
         {
           name: `decider-${name}`,
           script: join(options.programs, 'decider.cjs'),
-          args: ['--config', config, '--listen', `127.0.0.1:${deciderPort}`],
+          args: ['--config', config, '--no-lease', '--listen', `127.0.0.1:${deciderPort}`],
           environment: {},
         },
         logFile('decider'),

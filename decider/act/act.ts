@@ -7,6 +7,7 @@ import type { GitLabLook } from '../observe/gitlab.ts'
 import { evidenceFor, viewClusters } from '../views.ts'
 import { type Publisher, HISTORY_BRANCH } from './publisher.ts'
 import type { Instant, TagWriter, WriteResult } from './tag-writer.ts'
+import type { WriteGuard } from './write-guard.ts'
 
 export const OPERATIONS = ['publish', 'add', 'remove', 'fence', 'wake', 'history'] as const
 export type Operation = (typeof OPERATIONS)[number]
@@ -29,6 +30,8 @@ export interface ActDeps {
   look: (pool: PoolConfig) => Promise<GitLabLook>
   clock: Clock
   log: Log
+  /** Missing: this process may always write. */
+  guard?: WriteGuard
 }
 
 /** What a cycle's writes leave for the next decision. */
@@ -141,7 +144,7 @@ async function demote(acting: Acting, step: Extract<Step, { kind: 'demote' }>): 
 
 async function publish({ pool, deps, deeds }: Acting, part: PoolStatus): Promise<number | undefined> {
   try {
-    const seq = await deps.publisher.publish(pool.name, part)
+    const seq = await deps.publisher.publish(pool.name, part, deps.guard)
     deeds.push({ operation: 'publish', result: 'done' })
     return seq
   } catch (error) {
@@ -163,7 +166,7 @@ async function publishAndSee(acting: Acting, part: PoolStatus): Promise<boolean>
 }
 
 async function writeTags(
-  { pool, deps, deeds }: Acting,
+  { pool, deps, deeds, seen }: Acting,
   operation: 'add' | 'remove' | 'fence',
   runnerIds: readonly number[],
   cluster: string,
@@ -172,12 +175,23 @@ async function writeTags(
 ): Promise<void> {
   const clusterTag = pool.clusters.find(({ name }) => name === cluster)?.tag
   if (clusterTag === undefined) return
+  const present = operation === 'add'
+  const ordered = present ? likeliestToServe(runnerIds, seen) : runnerIds
   await Promise.all(
-    runnerIds.map(async runnerId => {
-      const write = { runnerId, mainTag: pool.mainTag, present: operation === 'add', clusterTag, deadline }
+    ordered.map(async runnerId => {
+      const { guard } = deps
+      const write = { runnerId, mainTag: pool.mainTag, present, clusterTag, deadline, ...(guard ? { guard } : {}) }
       deeds.push({ operation, runnerId, ...(await deps.tagWriter.write(write, onSend)) })
     }),
   )
+}
+
+/** Those with a pod behind them first, then those that GitLab calls online: the first tagged one ends an outage. */
+function likeliestToServe(runnerIds: readonly number[], { own, gitlab }: Observation): number[] {
+  const serving = new Set(own.known ? own.servingIds : [])
+  const online = new Set(gitlab.readable ? gitlab.runners.filter(runner => runner.online).map(({ id }) => id) : [])
+  const rank = (id: number) => (serving.has(id) ? 0 : online.has(id) ? 1 : 2)
+  return [...runnerIds].sort((a, b) => rank(a) - rank(b))
 }
 
 async function writeHistory(
@@ -196,16 +210,18 @@ async function writeHistory(
     at: seen.gitlab.readable ? new Date(seen.gitlab.serverMs).toISOString() : null,
     scores: plan.next.scores,
   }
+  const over = deps.guard?.over
   try {
-    const { name } = await deps.project.defaultBranch(deps.projectId)
-    await deps.project.createFile({
+    const { name } = await deps.project.defaultBranch(deps.projectId, over)
+    const file = {
       project: deps.projectId,
       branch: HISTORY_BRANCH,
       startBranch: name,
       path: `${pool.name}/${epoch}-${pool.self}.json`,
       content: `${JSON.stringify(entry, null, 2)}\n`,
       message: `${pool.mainTag} to cluster ${pool.self}, epoch ${epoch} [skip ci]`,
-    })
+    }
+    await deps.project.createFile(file, over)
     return { operation: 'history', result: 'done' }
   } catch (error) {
     const exists = error instanceof GitLabError && error.kind === 'conflict'
@@ -221,10 +237,14 @@ async function wakeAll({ plan, deps, deeds }: Acting): Promise<Outcomes['wakes']
     await Promise.all(
       runnerIds.map(async runnerId => {
         try {
-          const runner = await deps.runners.runner(runnerId)
+          const runner = await deps.runners.runner(runnerId, deps.guard?.over)
+          if (deps.guard?.maySend() === false) {
+            deeds.push({ operation: 'wake', runnerId, result: 'expired' })
+            return
+          }
           // Noted even if the answer to the update is lost: the runner may have been woken all the same.
           contacts.set(runnerId, runner.contactedAtMs)
-          await deps.runners.wake(runnerId, runner.locked)
+          await deps.runners.wake(runnerId, runner.locked, deps.guard?.over)
           deeds.push({ operation: 'wake', runnerId, result: 'done' })
         } catch (error) {
           const deed = { operation: 'wake' as const, runnerId, ...failure(error) }

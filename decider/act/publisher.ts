@@ -2,6 +2,7 @@ import { type GitLabClient, GitLabError } from '../../lib/gitlab/types.ts'
 import type { Clock } from '../../lib/service/clock.ts'
 import type { StatusDocument } from '../documents.ts'
 import type { PoolStatus } from '../model.ts'
+import type { WriteGuard } from './write-guard.ts'
 
 export const STATUS_PATH = 'status.json'
 export const CONTROL_PATH = 'control.json'
@@ -19,6 +20,10 @@ export interface PublisherDeps {
   project: number
   cluster: string
   decider: { id: string; version: string }
+  /** The pools of this cluster now: parts of others are left out. Missing: nobody knows, and every part is kept. */
+  pools?: () => readonly string[]
+  /** Aborts when the lease is lost: then even a write under way is given up. */
+  over?: AbortSignal
 }
 
 /**
@@ -29,7 +34,7 @@ export interface Publisher {
   /** The document that was read; keeps the seq growing and, at start, the parts of pools that have not spoken yet. */
   adopt(document: StatusDocument): void
   /** Resolves with the seq that carries this part. Rejects with GitLabError; an `ambiguous` one may have been applied. */
-  publish(pool: string, part: PoolStatus): Promise<number>
+  publish(pool: string, part: PoolStatus, guard?: WriteGuard): Promise<number>
   /** Publishes `leaving: true` once, for people; what fails is of no account. */
   leave(): Promise<void>
   /** When this process published a seq, on the monotonic clock; undefined: it did not, or that was long ago. */
@@ -42,7 +47,8 @@ export interface Publisher {
 /** How many of the newest seqs are remembered; only the last few can still be read back. */
 const REMEMBERED_SEQS = 50
 
-export function createPublisher({ gitlab, clock, project, cluster, decider }: PublisherDeps): Publisher {
+export function createPublisher(deps: PublisherDeps): Publisher {
+  const { gitlab, clock, project, cluster, decider, over } = deps
   let parts: Record<string, PoolStatus> = {}
   /** The parts of the newest document that surely went out, or was read. */
   let said: Record<string, PoolStatus> = {}
@@ -56,7 +62,10 @@ export function createPublisher({ gitlab, clock, project, cluster, decider }: Pu
   let next: Promise<number> | undefined
 
   async function write(): Promise<number> {
-    startSha ??= (await gitlab.defaultBranch(project)).commitId
+    startSha ??= (await gitlab.defaultBranch(project, over)).commitId
+    const wanted = deps.pools?.()
+    if (wanted) parts = only(parts, wanted)
+    if (over?.aborted) throw unsent('this process no longer leads')
     // Counted before the write: a seq whose fate is unknown is never used again.
     const mine = ++seq
     const document: StatusDocument = {
@@ -68,14 +77,17 @@ export function createPublisher({ gitlab, clock, project, cluster, decider }: Pu
       pools: { ...parts },
     }
     try {
-      await gitlab.replaceBranchFile({
-        project,
-        branch: statusBranch(cluster),
-        startSha,
-        path: STATUS_PATH,
-        content: `${JSON.stringify(document, null, 2)}\n`,
-        message: `Status of cluster ${cluster}, seq ${mine} [skip ci]`,
-      })
+      await gitlab.replaceBranchFile(
+        {
+          project,
+          branch: statusBranch(cluster),
+          startSha,
+          path: STATUS_PATH,
+          content: `${JSON.stringify(document, null, 2)}\n`,
+          message: `Status of cluster ${cluster}, seq ${mine} [skip ci]`,
+        },
+        over,
+      )
     } catch (error) {
       // The start may be gone (a rewritten default branch), so it is looked up again next time.
       startSha = undefined
@@ -108,7 +120,8 @@ export function createPublisher({ gitlab, clock, project, cluster, decider }: Pu
       parts = { ...document.pools, ...parts }
       said = { ...document.pools, ...said }
     },
-    async publish(pool, part) {
+    async publish(pool, part, guard) {
+      if (guard?.maySend() === false) throw unsent('this process stops or no longer leads')
       parts = { ...parts, [pool]: part }
       try {
         return await enqueue()
@@ -131,6 +144,14 @@ export function createPublisher({ gitlab, clock, project, cluster, decider }: Pu
       return doubtMonotonicMs
     },
   }
+}
+
+function unsent(why: string): GitLabError {
+  return new GitLabError('refused', 'POST /projects/:id/repository/commits', `not sent: ${why}`)
+}
+
+function only(parts: Record<string, PoolStatus>, pools: readonly string[]): Record<string, PoolStatus> {
+  return Object.fromEntries(Object.entries(parts).filter(([name]) => pools.includes(name)))
 }
 
 function omit(parts: Record<string, PoolStatus>, pool: string): Record<string, PoolStatus> {

@@ -1,9 +1,12 @@
 import { type GitLabClient, GitLabError } from '../../lib/gitlab/types.ts'
 import { type Clock, DeadlineError, withDeadline } from '../../lib/service/clock.ts'
+import type { WriteGuard } from './write-guard.ts'
+import { createWriteQueue } from './write-queue.ts'
 
 export const WRITE_RESULTS = ['done', 'unchanged', 'expired', 'mismatch', 'failed', 'ambiguous'] as const
 /**
- * What became of a write. `unchanged`: it was right already. `expired`: its deadline passed before it was sent.
+ * What became of a write. `unchanged`: it was right already. `expired`: not sent, because its deadline had passed or this
+ * process may no longer write.
  * `mismatch`: the runner is not what the plan took it for, or GitLab kept something else. `ambiguous`: GitLab may have
  * applied it; the next cycle's read tells.
  */
@@ -24,15 +27,14 @@ export interface TagWrite {
   clusterTag: string
   /** Nothing is sent any more from this instant on. */
   deadline: Instant
+  /** Missing: this process may always write. */
+  guard?: WriteGuard
 }
 
 export interface TagWriter {
   /** Never rejects. `onSend` is called right before the one request that changes something. */
   write(write: TagWrite, onSend?: () => void): Promise<{ result: WriteResult; why?: string }>
 }
-
-/** Writes of one process at the same time; GitLab's limits are per user. */
-const CONCURRENCY = 4
 
 /**
  * The one writer of tags of a process: GET, change only the main tag, nothing if it is right already, PUT the whole
@@ -41,17 +43,19 @@ const CONCURRENCY = 4
  */
 export function createTagWriter({ gitlab, clock }: { gitlab: GitLabClient; clock: Clock }): TagWriter {
   const busy = new Map<number, Promise<unknown>>()
-  const gate = createGate(CONCURRENCY)
+  const queue = createWriteQueue(clock)
 
   const timeLeft = ({ monotonicMs, wallMs }: Instant) =>
     Math.min(monotonicMs - clock.monotonicMs(), wallMs - clock.wallMs())
 
+  const wanted = ({ deadline, guard }: TagWrite) => timeLeft(deadline) > 0 && guard?.maySend() !== false
+
   async function writeNow(write: TagWrite, onSend: () => void): Promise<{ result: WriteResult; why?: string }> {
+    if (!wanted(write)) return { result: 'expired' }
     const leftMs = timeLeft(write.deadline)
-    if (leftMs <= 0) return { result: 'expired' }
     const progress = { sent: false }
     try {
-      return await withDeadline(clock, leftMs, async signal => {
+      const send = async (signal: AbortSignal) => {
         const runner = await gitlab.runner(write.runnerId, signal)
         if (runner.tags.includes(write.mainTag) === write.present) return { result: 'unchanged' as const }
         if (!runner.tags.includes(write.clusterTag)) {
@@ -59,7 +63,7 @@ export function createTagWriter({ gitlab, clock }: { gitlab: GitLabClient; clock
         }
         const others = runner.tags.filter(tag => tag !== write.mainTag)
         const tags = write.present ? [...others, write.mainTag] : others
-        if (timeLeft(write.deadline) <= 0) return { result: 'expired' as const }
+        if (!wanted(write)) return { result: 'expired' as const }
         progress.sent = true
         onSend()
         const after = await gitlab.replaceTags(write.runnerId, tags, signal)
@@ -67,7 +71,8 @@ export function createTagWriter({ gitlab, clock }: { gitlab: GitLabClient; clock
         return kept
           ? { result: 'done' as const }
           : { result: 'mismatch' as const, why: `GitLab kept ${after.tags.join(', ') || 'no tags'}` }
-      })
+      }
+      return await withDeadline(clock, leftMs, send, write.guard?.over)
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error)
       const unclear = error instanceof DeadlineError || !(error instanceof GitLabError) || error.ambiguous
@@ -78,7 +83,13 @@ export function createTagWriter({ gitlab, clock }: { gitlab: GitLabClient; clock
   return {
     async write(write, onSend = () => undefined) {
       const before = busy.get(write.runnerId) ?? Promise.resolve()
-      const turn = before.then(() => gate(() => writeNow(write, onSend)))
+      const inTurn = () =>
+        queue.run(
+          write.mainTag,
+          () => wanted(write),
+          () => writeNow(write, onSend),
+        )
+      const turn = before.then(inTurn)
       busy.set(write.runnerId, turn)
       try {
         return await turn
@@ -86,23 +97,5 @@ export function createTagWriter({ gitlab, clock }: { gitlab: GitLabClient; clock
         if (busy.get(write.runnerId) === turn) busy.delete(write.runnerId)
       }
     },
-  }
-}
-
-/** Lets at most `width` pieces of work run at once, in the order they came. */
-function createGate(width: number) {
-  const waiting: (() => void)[] = []
-  let running = 0
-  return async <T>(work: () => Promise<T>): Promise<T> => {
-    if (running >= width) await new Promise<void>(resolve => waiting.push(resolve))
-    else running++
-    try {
-      return await work()
-    } finally {
-      // The place is handed on, so that nobody who comes meanwhile can take it.
-      const next = waiting.shift()
-      if (next) next()
-      else running--
-    }
   }
 }

@@ -1,5 +1,6 @@
 import type { InstantResult, Sample } from '../../lib/prometheus/answer.ts'
 import type { OwnCapacity, RunnerView } from '../model.ts'
+import type { Workloads } from './workloads.ts'
 
 /**
  * One query for everything, so that all numbers are of one instant. The label `hadr_kind` tells the parts apart; the
@@ -42,7 +43,7 @@ interface Pod {
  */
 export function capacityOf(result: InstantResult, { runners, sampleMaxAgeMs }: CapacityOptions): OwnCapacity {
   if (result.kind === 'empty') {
-    return { known: false, why: 'Prometheus knows no sidecar: none is scraped, or none runs' }
+    return { known: false, noPods: true, why: 'Prometheus knows no sidecar: none is scraped, or none runs' }
   }
   if (result.kind !== 'complete' && result.kind !== 'partial') {
     return { known: false, why: `Prometheus: ${result.message}` }
@@ -66,7 +67,11 @@ export function capacityOf(result: InstantResult, { runners, sampleMaxAgeMs }: C
     if (allDown && result.kind === 'complete') {
       return { known: true, available: 0, unknownPods: 0, total: targetsDown, desired: null, servingIds: [] }
     }
-    return { known: false, why: 'Prometheus has no fresh sample of a pod that belongs to this cluster’s runners' }
+    return {
+      known: false,
+      why: 'Prometheus has no fresh sample of a pod that belongs to this cluster’s runners',
+      ...(result.kind === 'complete' && targets.length === 0 ? { noPods: true } : {}),
+    }
   }
   const available = ours.filter(pod => pod.available === true)
   const unknownPods = ours.filter(pod => pod.available === undefined).length
@@ -81,6 +86,18 @@ export function capacityOf(result: InstantResult, { runners, sampleMaxAgeMs }: C
     desired: null,
     servingIds: [...servingIds].sort((a, b) => a - b),
   }
+}
+
+/**
+ * The same with what Kubernetes says of the pods that are wanted. Where nothing runs and nothing is wanted, both
+ * agree that the capacity is zero; Prometheus alone cannot tell that from sidecars which it does not scrape.
+ */
+export function withWorkloads(own: OwnCapacity, workloads: Workloads | undefined): OwnCapacity {
+  if (!workloads) return own
+  const { desired, present, updating } = workloads
+  if (own.known) return { ...own, desired, updating }
+  if (!own.noPods || desired > 0 || present > 0 || updating) return own
+  return { known: true, available: 0, unknownPods: 0, total: 0, desired: 0, servingIds: [], updating }
 }
 
 function groupByKind(samples: readonly Sample[]): Map<string, Sample[]> {

@@ -1,16 +1,16 @@
-import { type GitLabClient, type PoolReading, GitLabError } from '../../lib/gitlab/types.ts'
+import { type GitLabClient, type PoolReading, type RunnerOwner, GitLabError } from '../../lib/gitlab/types.ts'
 import type { Clock } from '../../lib/service/clock.ts'
 import { type StatusDocument, readControl, readPoolStatus, readStatusDocument } from '../documents.ts'
 import type { FileReading, GitLabView, PoolConfig } from '../model.ts'
 import { viewRunner } from '../pool.ts'
 
 export interface GitLabReaderDeps {
-  /** Reads the group's runners. */
+  /** Reads the owner's runners. */
   runners: GitLabClient
   /** Reads the HADR project; the same client where one token does both. */
   project: GitLabClient
   clock: Clock
-  groupId: number
+  owner: RunnerOwner
   projectId: number
   files: { statusPath: string; controlPath: string; statusBranch: (cluster: string) => string }
 }
@@ -25,7 +25,7 @@ export type GitLabLook =
 export type GitLabReader = (pool: PoolConfig, contactOf: readonly number[], signal: AbortSignal) => Promise<GitLabLook>
 
 export function createGitLabReader(deps: GitLabReaderDeps): GitLabReader {
-  const { clock, groupId, projectId, files } = deps
+  const { clock, owner, projectId, files } = deps
   let controlBranch: string | undefined
 
   async function read(pool: PoolConfig, contactOf: readonly number[], signal: AbortSignal): Promise<GitLabLook> {
@@ -35,7 +35,7 @@ export function createGitLabReader(deps: GitLabReaderDeps): GitLabReader {
       ...pool.clusters.map(({ name }) => ({ branch: files.statusBranch(name), path: files.statusPath })),
       { branch: controlBranch, path: files.controlPath },
     ]
-    const ask = { group: groupId, project: projectId }
+    const ask = { ...owner, project: projectId }
     const [runnersReading, filesReading] =
       deps.runners === deps.project
         ? await deps.runners.readPool({ ...ask, tags, files: addresses }, signal).then(both => [both, both] as const)

@@ -2,9 +2,9 @@ import type { Decision } from '../loop.ts'
 import { ageMs } from '../memory.ts'
 import type { Alert, PoolConfig, State } from '../model.ts'
 import { viewClusters } from '../views.ts'
-
-/** How many decisions that changed or wrote something are kept. */
-const KEPT_DECISIONS = 50
+import type { DecisionRecords, DecisionReport } from './records.ts'
+import { type Problem, type Verdict, problemsOf, verdictOf } from './problems.ts'
+import { type HoldersSince, createTimeline } from './timeline.ts'
 
 /** One cluster as the decider reckons with it; what is unknown is null. */
 export interface ClusterReport {
@@ -16,6 +16,11 @@ export interface ClusterReport {
   epoch: number | null
   score: number
   available: number | null
+  /** Pods, and pods that its workloads ask for. */
+  total: number | null
+  desired: number | null
+  /** The state that its decider published. */
+  reason: string | null
   runners: number
   /** Unpaused runners that carry the main tag. */
   holding: number
@@ -26,66 +31,116 @@ export interface ClusterReport {
   effective: boolean
 }
 
+/** A wish of people that counts at `at`, by GitLab's clock. */
+export interface WishReport {
+  until: string
+  by: string
+  why: string
+}
+
+export interface PinReport extends WishReport {
+  to: string
+  force: boolean
+  /** Why nothing comes of it now; null: it is obeyed. */
+  refused: string | null
+}
+
 export interface PoolReport {
   pool: string
   mainTag: string
+  /** `nobody`: no cluster holds the main tag; `degraded`: one does, but there are problems. */
+  verdict: Verdict
+  problems: Problem[]
   state: State
   explain: string
   at: string
   /** Clusters that hold the main tag. */
   holders: string[]
+  /** Who held it when, as this process saw it; oldest first. */
+  timeline: HoldersSince[]
+  /** What people wish for; null: nothing that counts now. */
+  pause: WishReport | null
+  pin: PinReport | null
   gitlabReadable: boolean
   clusters: ClusterReport[]
   alerts: readonly Alert[]
   decisions: DecisionReport[]
 }
 
-export interface DecisionReport {
-  at: string
-  state: State
-  step: string
-  explain: string
-  deeds: Decision['deeds']
-}
-
 /** What `/status` tells of one pool: the newest decision in full, and the last ones that changed or wrote something. */
 export interface StatusBook {
   record(decision: Decision): void
-  report(): PoolReport | undefined
+  report(nowMs: number): PoolReport | undefined
 }
 
-export function createStatusBook(config: PoolConfig): StatusBook {
+export function createStatusBook(records: DecisionRecords): StatusBook {
   let latest: Decision | undefined
   let clusters: ClusterReport[] = []
-  const kept: DecisionReport[] = []
+  let wishes: Pick<PoolReport, 'pause' | 'pin'> = { pause: null, pin: null }
+  const timeline = createTimeline()
+  const holders = () => clusters.filter(cluster => cluster.holding > 0).map(cluster => cluster.name)
 
   return {
     record(decision) {
-      const { plan, deeds } = decision
-      const wrote = deeds.some(deed => deed.operation !== 'publish')
-      if (wrote || latest?.plan.state !== plan.state) {
-        kept.push({ at: iso(decision.atMs), state: plan.state, step: plan.step.kind, explain: plan.explain, deeds })
-        if (kept.length > KEPT_DECISIONS) kept.shift()
-      }
+      records.record(decision)
       latest = decision
-      if (decision.seen.gitlab.readable) clusters = reportClusters(decision, config)
+      const { gitlab } = decision.seen
+      if (gitlab.readable) {
+        clusters = reportClusters(decision, decision.config)
+        wishes = reportWishes(decision, gitlab.serverMs)
+      }
+      timeline.saw(decision.atMs, gitlab.readable ? holders() : null)
     },
-    report() {
+    report(nowMs) {
       if (!latest) return undefined
-      const { plan, seen } = latest
+      const { plan, seen, config } = latest
+      const { gitlab, own } = seen
+      const problems = problemsOf({
+        mainTag: config.mainTag,
+        clusters,
+        holders: holders(),
+        alerts: plan.alerts,
+        atMs: latest.atMs,
+        nowMs,
+        gitlabWhy: gitlab.readable ? undefined : gitlab.why,
+        ownWhy: gitlab.readable && !own.known ? own.why : undefined,
+      })
       return {
         pool: config.name,
         mainTag: config.mainTag,
+        verdict: verdictOf({ clusters, holders: holders() }, problems.length),
+        problems,
         state: plan.state,
         explain: plan.explain,
         at: iso(latest.atMs),
-        holders: clusters.filter(cluster => cluster.holding > 0).map(cluster => cluster.name),
-        gitlabReadable: seen.gitlab.readable,
+        holders: holders(),
+        timeline: timeline.entries(),
+        ...wishes,
+        gitlabReadable: gitlab.readable,
         clusters,
         alerts: plan.alerts,
-        decisions: [...kept],
+        decisions: records.list(),
       }
     },
+  }
+}
+
+function reportWishes({ plan }: Decision, serverMs: number): Pick<PoolReport, 'pause' | 'pin'> {
+  const { pause, pin } = plan.next.control ?? {}
+  const refusal = plan.alerts.find(alert => alert.kind === 'pin_refused')
+  return {
+    pause: pause && serverMs < pause.untilMs ? { until: iso(pause.untilMs), by: pause.by, why: pause.why } : null,
+    pin:
+      pin && serverMs < pin.untilMs
+        ? {
+            to: pin.to,
+            until: iso(pin.untilMs),
+            by: pin.by,
+            why: pin.why,
+            force: pin.force,
+            refused: refusal?.why ?? null,
+          }
+        : null,
   }
 }
 
@@ -101,6 +156,9 @@ function reportClusters({ seen, plan }: Decision, config: PoolConfig): ClusterRe
       epoch: view.status?.epoch ?? null,
       score: view.score,
       available: view.self ? ownAvailable : (view.status?.available ?? null),
+      total: (view.self && seen.own.known ? seen.own : view.status)?.total ?? null,
+      desired: (view.self && seen.own.known ? seen.own : view.status)?.desired ?? null,
+      reason: view.self ? plan.state : (view.status?.reason ?? null),
       runners: view.runners.length,
       holding: view.holds.length,
       presence: view.presence,

@@ -31,6 +31,8 @@ export interface GitLabClientOptions {
   userAgent?: string
   /** For metrics; never sees the token, a URL or a body. */
   onRequest?: OnRequest
+  /** For metrics: told of `RateLimit-Remaining` in each answer that has it. */
+  onRateLimit?: (remaining: number) => void
 }
 
 /**
@@ -50,6 +52,7 @@ export function createGitLabClient(options: GitLabClientOptions): GitLabClient {
     maxResponseBytes: options.maxResponseBytes ?? DEFAULT_MAX_RESPONSE_BYTES,
     userAgent: options.userAgent ?? 'gitlab-runner-hadr',
     onRequest: options.onRequest,
+    onRateLimit: options.onRateLimit,
   })
   const graphql = createGraphql(sender, url.graphql)
   const paths = createPaths(sender, url)
@@ -105,7 +108,8 @@ export function createGitLabClient(options: GitLabClientOptions): GitLabClient {
   }
 }
 
-function asGitLabError(error: unknown, endpoint: Endpoint, signal: AbortSignal): GitLabError {
+/** Whatever goes wrong inside a call, as the one error that callers know. */
+export function asGitLabError(error: unknown, endpoint: Endpoint, signal: AbortSignal): GitLabError {
   if (error instanceof GitLabError) return error
   if (signal.aborted) return givenUp(endpoint, signal)
   if (error instanceof ShapeError) return new GitLabError('invalid_answer', endpoint, error.message, { cause: error })

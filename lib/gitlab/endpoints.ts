@@ -3,14 +3,23 @@ export const ENDPOINTS = [
   'GET /groups/:id',
   'GET /groups/:id/runners',
   'GET /projects/:id',
+  'GET /projects/:id/runners',
   'GET /projects/:id/repository/branches/:branch',
   'GET /projects/:id/repository/files/:path',
   'POST /projects/:id/repository/files/:path',
   'POST /projects/:id/repository/commits',
+  'GET /runners/all',
   'GET /runners/:id',
   'PUT /runners/:id',
   'GET /runners/:id/managers',
   'POST /api/graphql',
+  'GET /user',
+  'GET /personal_access_tokens/self',
+  'GET /groups/:id/members/all/:user_id',
+  'GET /projects/:id/protected_branches',
+  'GET /projects/:id/repository/branches',
+  'GET /projects/:id/repository/tree',
+  'PUT /projects/:id/repository/files/:path',
 ] as const
 export type Endpoint = (typeof ENDPOINTS)[number]
 

@@ -37,8 +37,18 @@ export function batches(parts: readonly Part[]): Part[][] {
   return result
 }
 
-/** The document and its variables; every part is an alias `p<position>` within the group or the repository. */
-export function poolQuery(parts: readonly Part[], paths: { group: string; project: string }) {
+/** Where GraphQL finds runners; the instance's are at the root. */
+export type OwnerPath = { kind: 'group' | 'project'; path: string } | { kind: 'instance' }
+
+/** A group lists those of its descendants and a project those that serve it too, unless told otherwise. */
+const WHICH = {
+  group: 'membership: DIRECT, type: GROUP_TYPE',
+  project: 'type: PROJECT_TYPE',
+  instance: 'type: INSTANCE_TYPE',
+} as const
+
+/** The document and its variables; every part is an alias `p<position>` within the owner or the repository. */
+export function poolQuery(parts: readonly Part[], { owner, project }: { owner?: OwnerPath; project: string }) {
   const parameters: string[] = []
   const variables: Record<string, unknown> = {}
   const declare = (name: string, type: string, value: unknown) => {
@@ -51,10 +61,11 @@ export function poolQuery(parts: readonly Part[], paths: { group: string; projec
   const files: string[] = []
   for (const [index, part] of parts.entries()) {
     if (part.kind === 'runners') {
+      if (!owner) continue
       const tag = declare(`t${index}`, '[String!]', [part.tag])
       const after = declare(`a${index}`, 'String', part.after ?? null)
       runners.push(
-        `p${index}: runners(membership: DIRECT, type: GROUP_TYPE, tagList: ${tag}, first: ${PAGE_SIZE}, after: ${after}) {
+        `p${index}: runners(${WHICH[owner.kind]}, tagList: ${tag}, first: ${PAGE_SIZE}, after: ${after}) {
           count nodes { ${RUNNER_FIELDS} } ${PAGE_INFO}
         }`,
       )
@@ -69,12 +80,15 @@ export function poolQuery(parts: readonly Part[], paths: { group: string; projec
   }
 
   const roots: string[] = []
-  if (runners.length > 0) {
-    roots.push(`group(fullPath: ${declare('group', 'ID!', paths.group)}) { id ${runners.join('\n')} }`)
+  if (runners.length > 0 && owner) {
+    const list = runners.join('\n')
+    if (owner.kind === 'instance') roots.push(list)
+    else if (owner.kind === 'group')
+      roots.push(`group(fullPath: ${declare('group', 'ID!', owner.path)}) { id ${list} }`)
+    else roots.push(`owner: project(fullPath: ${declare('owner', 'ID!', owner.path)}) { id ${list} }`)
   }
   if (files.length > 0) {
-    const project = declare('project', 'ID!', paths.project)
-    roots.push(`project(fullPath: ${project}) { id repository { ${files.join('\n')} } }`)
+    roots.push(`project(fullPath: ${declare('project', 'ID!', project)}) { id repository { ${files.join('\n')} } }`)
   }
   return { query: `query (${parameters.join(', ')}) { ${roots.join('\n')} }`, variables }
 }

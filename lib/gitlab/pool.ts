@@ -5,23 +5,26 @@ import { GraphqlUnusableError, type Graphql } from './graphql.ts'
 import { ShapeError, type Json } from './json.ts'
 import { MAX_PAGES, PAGE_SIZE } from './pages.ts'
 import type { Paths } from './paths.ts'
-import { batches, openRepository, poolQuery, readBlob, readRunnersPage, type Part } from './pool-query.ts'
+import {
+  batches,
+  openRepository,
+  poolQuery,
+  readBlob,
+  readRunnersPage,
+  type OwnerPath,
+  type Part,
+} from './pool-query.ts'
 import type { Repository } from './repository.ts'
 import { listedRunner } from './runner-shape.ts'
 import type { Runners } from './runners.ts'
-import type { FileAddress, FileContent, GitLabRunner, PoolReading, PoolRunner } from './types.ts'
+import type { FileAddress, FileContent, GitLabRunner, PoolReading, PoolRunner, RunnerOwner } from './types.ts'
 
 /** So long REST is used after GraphQL proved unusable; then GraphQL gets another chance, it may have been upgraded. */
 const GRAPHQL_PAUSE_MS = 600_000
 /** Requests at once over REST. */
 const CONCURRENCY = 4
 
-export interface WantedPool {
-  group: number
-  project: number
-  tags: readonly string[]
-  files: readonly FileAddress[]
-}
+export type WantedPool = RunnerOwner & { project: number; tags: readonly string[]; files: readonly FileAddress[] }
 
 export interface PoolDeps {
   graphql: Graphql
@@ -52,9 +55,10 @@ export function createPoolReader(deps: PoolDeps) {
 }
 
 async function readWithGraphql(deps: PoolDeps, wanted: WantedPool, signal: AbortSignal): Promise<PoolReading> {
-  const { group, project, tags, files } = wanted
+  const { project, tags, files } = wanted
+  const owner: OwnerPath | undefined = tags.length === 0 ? undefined : await ownerPath(deps, wanted, signal)
   const paths = {
-    group: tags.length === 0 ? '' : await deps.paths.find('group', group, signal),
+    ...(owner && { owner }),
     project: files.length === 0 ? '' : await deps.paths.find('project', project, signal),
   }
   const found = {
@@ -72,7 +76,7 @@ async function readWithGraphql(deps: PoolDeps, wanted: WantedPool, signal: Abort
     const next: Part[] = []
     for (const batch of batches(parts)) {
       const query = {
-        subject: `group ${group}, project ${project}`,
+        subject: `${nameOfOwner(wanted)}, project ${project}`,
         ...poolQuery(batch, paths),
         read: (data: Json, serverMs: number | undefined) => {
           found.serverMs = serverMs
@@ -100,7 +104,7 @@ async function readWithGraphql(deps: PoolDeps, wanted: WantedPool, signal: Abort
         const repository = openRepository(deps.paths.open('project', project, data.get('project')), project)
         found.files.set(part.index, readBlob(repository.get(`p${index}`), part.address.path))
       } else {
-        const connection = deps.paths.open('group', group, data.get('group')).get(`p${index}`)
+        const connection = openOwner(deps, wanted, data).get(`p${index}`)
         const after = collectRunners(connection, part.tag, page)
         if (after !== undefined) next.push({ ...part, after })
       }
@@ -127,11 +131,30 @@ async function readWithGraphql(deps: PoolDeps, wanted: WantedPool, signal: Abort
   }
 }
 
+async function ownerPath({ paths }: PoolDeps, owner: RunnerOwner, signal: AbortSignal): Promise<OwnerPath> {
+  if ('group' in owner) return { kind: 'group', path: await paths.find('group', owner.group, signal) }
+  if ('runnersProject' in owner) {
+    return { kind: 'project', path: await paths.find('project', owner.runnersProject, signal) }
+  }
+  return { kind: 'instance' }
+}
+
+/** What holds the lists of runners in an answer. */
+function openOwner({ paths }: PoolDeps, owner: RunnerOwner, data: Json): Json {
+  if ('group' in owner) return paths.open('group', owner.group, data.get('group'))
+  return 'runnersProject' in owner ? paths.open('project', owner.runnersProject, data.get('owner')) : data
+}
+
+function nameOfOwner(owner: RunnerOwner): string {
+  if ('group' in owner) return `group ${owner.group}`
+  return 'runnersProject' in owner ? `runners of project ${owner.runnersProject}` : 'runners of the instance'
+}
+
 async function readOverRest(deps: PoolDeps, wanted: WantedPool, signal: AbortSignal): Promise<PoolReading> {
-  const { group, project, tags, files } = wanted
+  const { project, tags, files } = wanted
   const lists = await fanOut([...new Set(tags)], CONCURRENCY, async tag => ({
     tag,
-    items: await deps.runners.tagged(group, tag, signal),
+    items: await deps.runners.tagged(wanted, tag, signal),
   }))
   const contents = await fanOut(files, CONCURRENCY, address => deps.repository.file(project, address, signal))
 

@@ -58,6 +58,7 @@ export interface SenderOptions {
   maxResponseBytes: number
   userAgent: string
   onRequest: OnRequest | undefined
+  onRateLimit: ((remaining: number) => void) | undefined
 }
 
 export interface Sender {
@@ -95,6 +96,8 @@ export function createSender(options: SenderOptions): Sender {
     // A 5xx often is a proxy's word, and its clock is not GitLab's.
     if (serverMs !== undefined && response.status < 500) newest = { serverMs, monotonicMs: clock.monotonicMs() }
     const closedMs = gate.observe(response.status, response.headers)
+    const remaining = response.headers['ratelimit-remaining']?.trim() ?? ''
+    if (/^\d{1,9}$/.test(remaining)) options.onRateLimit?.(Number(remaining))
     if (closedMs !== undefined) log.warn({ endpoint: call.endpoint, waitMs: closedMs }, 'GitLab limits our requests')
 
     try {

@@ -1,8 +1,8 @@
-import type { GitLabUrl } from './endpoints.ts'
+import type { Endpoint, GitLabUrl } from './endpoints.ts'
 import { MAX_PAGES, PAGE_SIZE, readPage, totalOf, type Page } from './pages.ts'
 import type { Sender } from './request.ts'
 import { managerFromRest, runnerFromRest } from './runner-shape.ts'
-import { GitLabError, type GitLabManager, type GitLabRunner } from './types.ts'
+import { GitLabError, type GitLabManager, type GitLabRunner, type RunnerOwner } from './types.ts'
 
 /** Runners over REST. */
 export interface Runners {
@@ -15,8 +15,8 @@ export interface Runners {
     asked: { page: number; perPage: number; tag?: string },
     signal: AbortSignal,
   ): Promise<Page>
-  /** Every page of it; rejects unless the whole list was read. */
-  tagged(group: number, tag: string, signal: AbortSignal): Promise<Page['items']>
+  /** Every page of an owner's runners with a tag; rejects unless the whole list was read. */
+  tagged(owner: RunnerOwner, tag: string, signal: AbortSignal): Promise<Page['items']>
   replaceTags(id: number, tags: readonly string[], signal: AbortSignal): Promise<GitLabRunner>
   wake(id: number, locked: boolean, signal: AbortSignal): Promise<GitLabRunner>
 }
@@ -36,14 +36,18 @@ export function createRunners(sender: Sender, url: GitLabUrl): Runners {
       signal,
     )
 
-  const page: Runners['page'] = (group, { page, perPage, tag }, signal) => {
-    const filter = { type: 'group_type', per_page: perPage, page, ...(tag === undefined ? {} : { tag_list: tag }) }
+  const pageOf = (
+    list: RunnerList,
+    { page, perPage, tag }: { page: number; perPage: number; tag?: string },
+    signal: AbortSignal,
+  ) => {
+    const filter = { type: list.type, per_page: perPage, page, ...(tag === undefined ? {} : { tag_list: tag }) }
     return sender.send(
       {
-        endpoint: 'GET /groups/:id/runners',
-        subject: tag === undefined ? `group ${group}` : `group ${group}, tag ${tag}`,
+        endpoint: list.endpoint,
+        subject: tag === undefined ? list.subject : `${list.subject}, tag ${tag}`,
         method: 'GET',
-        url: url.rest(['groups', group, 'runners'], filter),
+        url: url.rest(list.segments, filter),
         safe: true,
         read: answer => readPage(answer, page, perPage),
       },
@@ -52,7 +56,7 @@ export function createRunners(sender: Sender, url: GitLabUrl): Runners {
   }
 
   return {
-    page,
+    page: (group, asked, signal) => pageOf(groupList(group), asked, signal),
 
     total: (group, signal) =>
       sender.send(
@@ -96,13 +100,14 @@ export function createRunners(sender: Sender, url: GitLabUrl): Runners {
         signal,
       ),
 
-    async tagged(group, tag, signal) {
+    async tagged(owner, tag, signal) {
+      const list = listOf(owner)
       const items: Page['items'] = []
       let total: number | undefined
       let next: number | undefined = 1
       for (let pages = 0; next !== undefined; pages++) {
-        if (pages === MAX_PAGES) throw partial(`tag ${tag} is on more than ${MAX_PAGES * PAGE_SIZE} runners`)
-        const part: Page = await page(group, { page: next, perPage: PAGE_SIZE, tag }, signal)
+        if (pages === MAX_PAGES) throw partial(list, `tag ${tag} is on more than ${MAX_PAGES * PAGE_SIZE} runners`)
+        const part: Page = await pageOf(list, { page: next, perPage: PAGE_SIZE, tag }, signal)
         items.push(...part.items)
         next = part.nextPage
         total = part.total
@@ -110,7 +115,7 @@ export function createRunners(sender: Sender, url: GitLabUrl): Runners {
       // A runner that is deleted between two pages moves another one across their border, out of sight.
       const seen = new Set(items.map(item => item.get('id').integer())).size
       if (total !== undefined && seen < total) {
-        throw partial(`GitLab counts ${total} runners with tag ${tag} and listed ${seen}: the list changed meanwhile`)
+        throw partial(list, `GitLab counts ${total} runners with tag ${tag} and listed ${seen}: it changed meanwhile`)
       }
       return items
     },
@@ -132,6 +137,30 @@ function assertTags(id: number, tags: readonly string[]): void {
   if (wrong !== undefined) throw refuse(`"${wrong}" is no tag: a tag is not blank and holds no comma`)
 }
 
-function partial(why: string): GitLabError {
-  return new GitLabError('invalid_answer', 'GET /groups/:id/runners', why)
+/** One of GitLab's three lists of runners. */
+interface RunnerList {
+  endpoint: Endpoint
+  segments: readonly (string | number)[]
+  type: 'group_type' | 'project_type' | 'instance_type'
+  subject: string
+}
+
+function groupList(group: number | string): RunnerList {
+  const segments = ['groups', group, 'runners']
+  return { endpoint: 'GET /groups/:id/runners', segments, type: 'group_type', subject: `group ${group}` }
+}
+
+/** A project's list also shows the runners of groups and of the instance that serve it, so the type narrows it. */
+function listOf(owner: RunnerOwner): RunnerList {
+  if ('group' in owner) return groupList(owner.group)
+  if ('runnersProject' in owner) {
+    const { runnersProject: id } = owner
+    const segments = ['projects', id, 'runners']
+    return { endpoint: 'GET /projects/:id/runners', segments, type: 'project_type', subject: `project ${id}` }
+  }
+  return { endpoint: 'GET /runners/all', segments: ['runners', 'all'], type: 'instance_type', subject: 'the instance' }
+}
+
+function partial({ endpoint }: RunnerList, why: string): GitLabError {
+  return new GitLabError('invalid_answer', endpoint, why)
 }

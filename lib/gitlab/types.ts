@@ -41,6 +41,9 @@ export interface FileAddress {
   path: string
 }
 
+/** Whose runners are meant: those of one group, of one project, or the instance's own (only an administrator may list them). */
+export type RunnerOwner = { group: number } | { runnersProject: number } | { instance: true }
+
 /** A runner as a list shows it: `locked` only where the list tells it. */
 export interface PoolRunner extends Omit<GitLabRunner, 'locked'> {
   locked?: boolean
@@ -51,8 +54,8 @@ export interface PoolReading {
   /** GitLab's clock (`Date` header) when it answered, milliseconds since 1970; absent if the header was. */
   serverMs?: number
   /**
-   * Every group runner that carries at least one of the tags asked for; `contactedAtMs` only where `contactKnown`. Read
-   * over REST they include the runners of ancestor groups, which the list cannot tell apart.
+   * Every runner of the owner that carries at least one of the tags asked for; `contactedAtMs` only where `contactKnown`.
+   * Read over REST a group's include the runners of ancestor groups, which the list cannot tell apart.
    */
   runners: readonly PoolRunner[]
   /**
@@ -130,7 +133,7 @@ export interface GitLabClient {
   wake(id: number, locked: boolean, signal?: AbortSignal): Promise<GitLabRunner>
   /** Runners by tag and files by branch: one GraphQL request while that works (paged), REST otherwise. */
   readPool(
-    wanted: { group: number; project: number; tags: readonly string[]; files: readonly FileAddress[] },
+    wanted: RunnerOwner & { project: number; tags: readonly string[]; files: readonly FileAddress[] },
     signal?: AbortSignal,
   ): Promise<PoolReading>
   /**

@@ -10,6 +10,7 @@ import type {
   Lease,
   Scale,
   Secret,
+  ServerVersion,
 } from './types.ts'
 
 const MAX_NOTE = 1024
@@ -20,6 +21,8 @@ const JSON_PATCH = 'application/json-patch+json'
 
 /** Exactly the calls the programs make. Every method rejects with KubernetesError and nothing else. */
 export interface KubernetesClient {
+  /** The API server's own version; needs no right. */
+  serverVersion(signal?: AbortSignal): Promise<ServerVersion>
   secret(namespace: string, name: string, signal?: AbortSignal): Promise<Secret>
   createSecret(secret: Secret, signal?: AbortSignal): Promise<Secret>
   /** Whole replacement; with `metadata.resourceVersion` a `conflict` when somebody else wrote meanwhile. */
@@ -37,6 +40,9 @@ export interface KubernetesClient {
   /** Needs `metadata.resourceVersion`. Beware: a lease that does not exist is created, whatever version is given. */
   replaceLease(lease: Lease, signal?: AbortSignal): Promise<Lease>
   deployment(namespace: string, name: string, signal?: AbortSignal): Promise<KubernetesObject>
+  /** All pages of one consistent list. */
+  deployments(namespace: string, labelSelector: string, signal?: AbortSignal): Promise<KubernetesObject[]>
+  statefulSets(namespace: string, labelSelector: string, signal?: AbortSignal): Promise<KubernetesObject[]>
   deploymentScale(namespace: string, name: string, signal?: AbortSignal): Promise<Scale>
   /** Sets the wanted replicas if they still are `from`; `conflict` otherwise. */
   scaleDeployment(namespace: string, name: string, from: number, to: number, signal?: AbortSignal): Promise<Scale>
@@ -75,6 +81,17 @@ export function createKubernetesClient({
     const path = `${root}/namespaces/${encodeURIComponent(namespace)}/${plural}`
     return object({ method: 'POST', path, subject: `${plural} ${namespace}/${name}`, body, ...(signal && { signal }) })
   }
+  async function selected(
+    root: string,
+    namespace: string,
+    plural: string,
+    labelSelector: string,
+    signal?: AbortSignal,
+  ): Promise<KubernetesObject[]> {
+    const path = `${root}/namespaces/${encodeURIComponent(namespace)}/${plural}`
+    const call: Call = { method: 'GET', path, subject: `${plural} ${namespace}`, ...(signal && { signal }) }
+    return (await listAll(connection, call, { labelSelector })).items
+  }
   const placeOf = (root: string, plural: string, { metadata }: KubernetesObject) =>
     named(root, metadata.namespace ?? '', plural, metadata.name)
   const webhookAt = (name: string) => ({
@@ -87,6 +104,14 @@ export function createKubernetesClient({
   }
 
   return {
+    serverVersion: async signal => {
+      const call: Call = { method: 'GET', path: '/version', subject: 'version', ...(signal && { signal }) }
+      const { major, minor } = recordOf(await connection.call(call))
+      // Some providers write the minor version as `29+`.
+      const [whole, part] = [major, minor].map(text => Number.parseInt(typeof text === 'string' ? text : '', 10))
+      if (whole === undefined || part === undefined || Number.isNaN(whole + part)) throw misshapen(call)
+      return { major: whole, minor: part }
+    },
     secret: (namespace, name, signal) => get(named(SECRETS, namespace, 'secrets', name), signal),
     createSecret: (secret, signal) => post(SECRETS, 'secrets', secret, signal),
     replaceSecret: (secret, signal) => put(placeOf(SECRETS, 'secrets', secret), secret, signal),
@@ -112,11 +137,9 @@ export function createKubernetesClient({
       const at = scaleAt(namespace, name)
       return scaleOf(await object({ method: 'PATCH', ...at, body, contentType: JSON_PATCH, ...(signal && { signal }) }))
     },
-    pods: async (namespace, labelSelector, signal) => {
-      const path = `/api/v1/namespaces/${encodeURIComponent(namespace)}/pods`
-      const call: Call = { method: 'GET', path, subject: `pods ${namespace}`, ...(signal && { signal }) }
-      return (await listAll(connection, call, { labelSelector })).items
-    },
+    deployments: (namespace, selector, signal) => selected(APPS, namespace, 'deployments', selector, signal),
+    statefulSets: (namespace, selector, signal) => selected(APPS, namespace, 'statefulsets', selector, signal),
+    pods: (namespace, selector, signal) => selected('/api/v1', namespace, 'pods', selector, signal),
     createEvent: async (event, signal) => {
       const { namespace } = event.regarding
       await connection.call({

@@ -44,10 +44,18 @@ export interface ConnectionOptions {
   callDeadlineMs?: number
 }
 
-/** The service account's configuration inside a cluster, else the one that KUBECONFIG or ~/.kube/config name. */
-export function loadKubeConfig(): KubeConfig {
+/**
+ * The configuration of the kubeconfig `file`, or without one that of the service account inside a cluster. Throws where
+ * there is neither. A kubeconfig in the home folder is not looked for: programs that write must be pointed at a cluster.
+ */
+export function loadKubeConfig(
+  file: string | undefined,
+  env: Readonly<Record<string, string | undefined>>,
+): KubeConfig {
   const config = new KubeConfig()
-  config.loadFromDefault()
+  if (file !== undefined) config.loadFromFile(file)
+  else if (env['KUBERNETES_SERVICE_HOST'] !== undefined) config.loadFromCluster()
+  else throw new Error('this is no pod of a cluster, and no kubeconfig is given')
   return config
 }
 

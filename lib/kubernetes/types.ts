@@ -63,6 +63,12 @@ export interface KubernetesEvent {
   reportingInstance: string
 }
 
+/** 1.36.2 is `{ major: 1, minor: 36 }`. */
+export interface ServerVersion {
+  major: number
+  minor: number
+}
+
 export interface AccessQuestion {
   verb: string
   resource: string

@@ -54,9 +54,17 @@ export function readInstantAnswer(status: number, body: string): InstantResult {
   const samples = envelope.type === 'scalar' ? readScalar(envelope.result) : readVector(envelope)
   if (samples === undefined) return notOfType(envelope.type, 'a vector')
   const { warnings } = envelope
-  const evaluatedAtMs = samples.length === 0 ? undefined : Math.max(...samples.map(sample => sample.timestampMs))
+  const evaluatedAtMs = newestMs(samples)
   if (warnings.length > 0) return { kind: 'partial', samples, evaluatedAtMs, warnings }
   return evaluatedAtMs === undefined ? { kind: 'empty' } : { kind: 'complete', samples, evaluatedAtMs }
+}
+
+/** Not by `Math.max(...)`: an answer within the size limit has more samples than a call may have arguments. */
+function newestMs(samples: readonly Sample[]): number | undefined {
+  return samples.reduce<number | undefined>(
+    (newest, { timestampMs }) => Math.max(newest ?? timestampMs, timestampMs),
+    undefined,
+  )
 }
 
 /** Reads the answer to `/api/v1/query_range`. */

@@ -4,3 +4,7 @@
 export const EXIT_CONFIG = 78
 /** The command line is wrong, as most shells' tools say it. */
 export const EXIT_USAGE = 2
+/** EX_USAGE of sysexits.h: a wrong command line where 2 already means something else. */
+export const EXIT_USAGE_SYSEXITS = 64
+/** EX_UNAVAILABLE of sysexits.h: what the command needs did not answer, so nothing is known. */
+export const EXIT_UNAVAILABLE = 69

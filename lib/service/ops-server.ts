@@ -9,7 +9,11 @@ export interface OpsAnswer {
   body: string
   /** Plain text when absent. */
   contentType?: string
+  /** More headers, in lower case. */
+  headers?: Readonly<Record<string, string>>
 }
+
+export type OpsRoute = (query: URLSearchParams) => OpsAnswer | Promise<OpsAnswer>
 
 export interface OpsServerOptions {
   listen: ListenAddress
@@ -17,7 +21,7 @@ export interface OpsServerOptions {
   /** `true`, or in a few words what is not ready yet. */
   ready: () => true | string
   /** More paths, answered to GET and HEAD. */
-  routes?: Readonly<Record<string, () => OpsAnswer | Promise<OpsAnswer>>>
+  routes?: Readonly<Record<string, OpsRoute>>
   /** `retry`: a taken port is tried again for ever, for a program that must not exit. `fail`: `start` rejects. */
   portTaken: 'retry' | 'fail'
   clock: Clock
@@ -45,7 +49,7 @@ export function createOpsServer(options: OpsServerOptions): OpsServer {
   const { listen, registry, ready, clock, random, log } = options
   const stopping = new AbortController()
   const text = (status: number, body: string): OpsAnswer => ({ status, body: `${body}\n` })
-  const routes = new Map<string, () => OpsAnswer | Promise<OpsAnswer>>([
+  const routes = new Map<string, OpsRoute>([
     ['/metrics', async () => ({ status: 200, body: await registry.metrics(), contentType: registry.contentType })],
     ['/livez', () => text(200, 'ok')],
     [
@@ -65,7 +69,7 @@ export function createOpsServer(options: OpsServerOptions): OpsServer {
   server.on('clientError', (_error, socket) => socket.destroy())
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const path = (request.url ?? '').replace(/\?.*$/s, '')
+    const [path = '', query = ''] = (request.url ?? '').split(/\?(.*)/s)
     request.resume()
     const route = routes.get(path)
     let reply: OpsAnswer
@@ -73,7 +77,7 @@ export function createOpsServer(options: OpsServerOptions): OpsServer {
     else if (request.method !== 'GET' && request.method !== 'HEAD') reply = text(405, 'read only')
     else {
       try {
-        reply = await route()
+        reply = await route(new URLSearchParams(query))
       } catch (error) {
         log.error({ path, err: error }, 'an ops endpoint failed')
         reply = text(500, 'internal error, see the log')
@@ -85,6 +89,7 @@ export function createOpsServer(options: OpsServerOptions): OpsServer {
       'cache-control': 'no-store',
       'x-content-type-options': 'nosniff',
       ...(reply.status === 405 ? { allow: 'GET, HEAD' } : {}),
+      ...reply.headers,
     })
     response.end(request.method === 'HEAD' ? undefined : reply.body)
   }

@@ -48,6 +48,11 @@ export class Access {
     this.#token = caller?.token
   }
 
+  /** The rights of somebody else. */
+  as(token: AccessToken): Access {
+    return new Access(this.#context, { token })
+  }
+
   /** 0 without any role; memberships are inherited downwards. */
   groupLevel(groupId: number | null): number {
     if (this.#token?.admin) return ROLES.owner
@@ -127,6 +132,7 @@ export class Access {
   }
 }
 
-function roleLevel(role: Role | undefined): number {
+/** 0 without a role. */
+export function roleLevel(role: Role | undefined): number {
   return role === undefined ? 0 : ROLES[role]
 }

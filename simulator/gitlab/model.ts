@@ -35,9 +35,13 @@ export interface ProtectedBranch {
   readonly allowForce: boolean
 }
 
+export type Visibility = 'private' | 'internal' | 'public'
+
 export interface Project {
   readonly id: number
   readonly fullPath: string
+  /** Told, and that is all: who is no member sees nothing, whatever it says. */
+  readonly visibility: Visibility
   readonly groupId: number | null
   readonly registrationToken: string
   readonly createdAtMs: number

@@ -1,6 +1,6 @@
 import type { Context } from './context.ts'
 import type { Throttle } from './limits.ts'
-import type { AccessToken, Group, Job, Project, Role, Runner, Scope } from './model.ts'
+import type { AccessToken, Group, Job, Project, Role, Runner, Scope, Visibility } from './model.ts'
 import type { CountQuery, JobChange, SeenPush, SeenRequest, TagChange } from './observation.ts'
 import { Repository } from './repository/repository.ts'
 import type { RunnerChanges } from './runners.ts'
@@ -38,7 +38,13 @@ export interface AddRunner extends RunnerChanges {
 export interface GitLabState {
   addGroup(group: { id?: number; fullPath: string; parent?: Reference; registrationToken?: string }): Group
   /** With a repository: a README on `main`, which Maintainers may push to and nobody may force-push. */
-  addProject(project: { id?: number; fullPath: string; group?: Reference; registrationToken?: string }): Project
+  addProject(project: {
+    id?: number
+    fullPath: string
+    group?: Reference
+    registrationToken?: string
+    visibility?: Visibility
+  }): Project
   addToken(token: NewToken): AccessToken
   revokeToken(token: string): void
   addRunner(runner: AddRunner): Runner
@@ -65,6 +71,8 @@ export interface GitLabState {
     pushRole?: Role
     allowForce?: boolean
   }): void
+  /** Takes the rule of that name away again. */
+  unprotect(project: Reference, branch: string): void
   /** Undefined when the branch or the file does not exist. */
   readFile(project: Reference, branch: string, path: string): string | undefined
   /** How many commits the branch has, 0 when it does not exist. */
@@ -113,12 +121,13 @@ export function createState(context: Context): GitLabState {
       store.groups.set(added.id, added)
       return added
     },
-    addProject: ({ id, fullPath, group: owner, registrationToken: token }) => {
+    addProject: ({ id, fullPath, group: owner, registrationToken: token, visibility = 'private' }) => {
       const atMs = time.nowMs()
       const projectId = store.nextId('project', id)
       const added: Project = {
         id: projectId,
         fullPath,
+        visibility,
         groupId: owner === undefined ? null : group(owner).id,
         registrationToken: registrationToken(token, projectId),
         createdAtMs: atMs,
@@ -187,6 +196,11 @@ export function createState(context: Context): GitLabState {
           pushTokenIds: pushTokens.map(token => needed(store.tokens.get(token), 'token', '[redacted]').id),
         }),
       })
+    },
+    unprotect: (reference, branch) => {
+      const rules = project(reference).protectedBranches
+      const at = rules.findIndex(({ pattern }) => pattern === branch)
+      if (at !== -1) rules.splice(at, 1)
     },
     readFile: (reference, branch, path) =>
       project(reference).repository.branch(branch)?.files.get(path)?.content.toString(),

@@ -4,6 +4,7 @@ import { Access, type Account } from './access.ts'
 import { WebhookCaller } from './admission/caller.ts'
 import { evaluateKnownCondition, type ConditionEvaluator } from './admission/match.ts'
 import { json, refusals, refuse, Refusal, text, type Answer } from './answers.ts'
+import { namedByField, resourceOf, verbOf } from './attempt.ts'
 import { readOptions } from './body.ts'
 import { timestamp, type Context } from './context.ts'
 import { answerDiscovery } from './discovery.ts'
@@ -207,34 +208,6 @@ export function createKubernetes(options: KubernetesOptions = {}): KubernetesCor
       context.caller.close()
     },
   }
-}
-
-function verbOf(method: string, parsed: ParsedPath | undefined, query: URLSearchParams): string {
-  const named = parsed?.name !== undefined
-  switch (method) {
-    case 'GET':
-      if (named) return 'get'
-      return ['1', 'true'].includes(query.get('watch') ?? '') ? 'watch' : 'list'
-    case 'POST':
-      return named ? 'post-to-a-name' : 'create'
-    case 'PUT':
-      return named ? 'update' : 'put-to-a-collection'
-    case 'PATCH':
-      return named ? 'patch' : 'patch-of-a-collection'
-    case 'DELETE':
-      return named ? 'delete' : 'deletecollection'
-    default:
-      return method.toLowerCase()
-  }
-}
-
-function resourceOf({ plural, subresource }: ParsedPath): string {
-  return subresource === undefined ? plural : `${plural}/${subresource}`
-}
-
-/** A list or watch of one object is authorized by its name. */
-function namedByField(query: URLSearchParams): string | undefined {
-  return /^metadata\.name==?([^,]+)$/.exec(query.get('fieldSelector') ?? '')?.[1]
 }
 
 function checkAccept(accept: string | undefined): void {

@@ -20,6 +20,10 @@ function namespaced(group: string, plural: string, kind: string, subresources: r
 export const RESOURCES = {
   pods: namespaced('', 'pods', 'Pod', ['status']),
   secrets: namespaced('', 'secrets', 'Secret'),
+  configMaps: namespaced('', 'configmaps', 'ConfigMap'),
+  services: namespaced('', 'services', 'Service', ['status']),
+  resourceQuotas: namespaced('', 'resourcequotas', 'ResourceQuota', ['status']),
+  limitRanges: namespaced('', 'limitranges', 'LimitRange'),
   coreEvents: namespaced('', 'events', 'Event'),
   namespaces: {
     ...CORE,
@@ -32,6 +36,7 @@ export const RESOURCES = {
   events: namespaced('events.k8s.io', 'events', 'Event'),
   leases: namespaced('coordination.k8s.io', 'leases', 'Lease'),
   deployments: namespaced('apps', 'deployments', 'Deployment', ['scale', 'status']),
+  statefulsets: namespaced('apps', 'statefulsets', 'StatefulSet', ['status']),
   webhookConfigurations: {
     group: 'admissionregistration.k8s.io',
     version: 'v1',

@@ -13,6 +13,8 @@ export interface PrometheusProcessOptions {
   /** The value of `scrape_configs`: a list, or YAML text of one. Name the files of `file_sd_configs` absolutely. */
   scrapeConfigs: string | readonly object[]
   scrapeIntervalMs: number
+  /** Absolute paths of rule files, evaluated as often as targets are scraped. */
+  ruleFiles?: readonly string[]
   /** A name on PATH or a path. Default `prometheus`. */
   binary?: string
 }
@@ -117,10 +119,11 @@ export async function startPrometheusProcess(options: PrometheusProcessOptions):
   }
 }
 
-function configurationOf({ scrapeConfigs, scrapeIntervalMs }: PrometheusProcessOptions): object {
+function configurationOf({ scrapeConfigs, scrapeIntervalMs, ruleFiles = [] }: PrometheusProcessOptions): object {
   const interval = `${scrapeIntervalMs}ms`
   return {
     global: { scrape_interval: interval, scrape_timeout: interval, evaluation_interval: interval },
+    rule_files: ruleFiles,
     scrape_configs: typeof scrapeConfigs === 'string' ? (parse(scrapeConfigs) as unknown) : scrapeConfigs,
   }
 }

@@ -33,7 +33,7 @@ t.test('a bad configuration ends with exit code 78 and names every mistake with 
   t.equal(code, 78)
   t.equal(stdout, '')
   t.match(stderr, /decider\.yaml:2: gitlab\.url must be a URL/)
-  t.match(stderr, /gitlab\.group is required/)
+  t.match(stderr, /gitlab\.project is required/)
   t.match(stderr, /prometheus\.url is required/)
   t.match(stderr, /pools must have at least one entry/)
 })
@@ -51,12 +51,13 @@ t.test('a bad command line ends with 2, help with 0 and names every environment 
   t.match(await run(['--config', 'x', '--loud']), { code: 2, stderr: /unknown option/ })
   const help = await run(['--help'])
   t.equal(help.code, 0)
-  for (const name of ['HADR_CONFIG', 'HADR_DRY_RUN', 'HADR_LISTEN', 'HADR_LOG_LEVEL']) t.match(help.stdout, name)
+  for (const name of ['HADR_CONFIG', 'HADR_DRY_RUN', 'HADR_NO_LEASE', 'HADR_LISTEN', 'HADR_LOG_LEVEL'])
+    t.match(help.stdout, name)
 })
 
 t.test('with GitLab out of reach it stays up, says so, and leaves on SIGTERM with 0', async t => {
   const folder = t.testdir({ 'decider.yaml': GOOD })
-  const args = ['--config', join(folder, 'decider.yaml'), '--listen', '127.0.0.1:0']
+  const args = ['--config', join(folder, 'decider.yaml'), '--no-lease', '--listen', '127.0.0.1:0']
   const token = 'glpat-never-to-be-seen'
   const ended = await new Promise<Ended>(resolve => {
     const child = execFile(
@@ -72,4 +73,16 @@ t.test('with GitLab out of reach it stays up, says so, and leaves on SIGTERM wit
   t.equal(ended.code, 0)
   t.match(ended.stdout, /GitLab cannot be read .*nothing moves/)
   t.notMatch(ended.stdout + ended.stderr, token)
+})
+
+t.test('outside a cluster it asks for a decision on the lease, and what needs Kubernetes is refused', async t => {
+  const workloads = 'runners: {selector: app=ci-gitlab-runner}\n'
+  const folder = t.testdir({ 'decider.yaml': GOOD, 'runners.yaml': GOOD + workloads })
+  const env = { HADR_GITLAB_TOKEN: 'glpat-x' }
+  const leaseless = await run(['--config', join(folder, 'decider.yaml')], env)
+  t.match(leaseless, { code: 78, stderr: /no Kubernetes here.*KUBECONFIG.*--no-lease/s })
+  const runners = await run(['--config', join(folder, 'runners.yaml'), '--no-lease'], env)
+  t.match(runners, { code: 78, stderr: /runners needs Kubernetes/ })
+  const broken = await run(['--config', join(folder, 'decider.yaml')], { ...env, KUBECONFIG: join(folder, 'none') })
+  t.match(broken, { code: 78, stderr: /Kubernetes: / })
 })

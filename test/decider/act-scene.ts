@@ -38,7 +38,7 @@ export function scene({ dryRun = false, ownProjectToken = false } = {}) {
     projectId: 1,
     publisher,
     tagWriter: createTagWriter(deps),
-    readGitLab: createGitLabReader({ runners: gitlab, project, clock, groupId: 2, projectId: 1, files }),
+    readGitLab: createGitLabReader({ runners: gitlab, project, clock, owner: { group: 2 }, projectId: 1, files }),
     readCapacity: () => Promise.resolve(capacity.own),
     random: () => 0.5,
     dryRun,

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { poolsOf, readDeciderConfig } from '../../decider/config.ts'
+import { poolsOf, readDeciderConfig, runnerOwnerOf } from '../../decider/config.ts'
 import { timingOf } from '../../decider/timing.ts'
 
 const DESIGN = `
@@ -169,5 +169,39 @@ t.test('in every profile one lost heartbeat kills nobody: T_dead ≥ 3 H + P', t
     const { deadAfterMs, heartbeatMs, pollMs } = timingOf(profile)
     t.ok(deadAfterMs >= 3 * heartbeatMs + pollMs, profile)
   }
+  t.end()
+})
+
+t.test('runners have exactly one owner', t => {
+  const owned = (owner: string) => DESIGN.replace('group: 33', owner)
+  for (const [owner, expected] of [
+    ['group: 33', { group: 33 }],
+    ['runnersProject: 7', { runnersProject: 7 }],
+    ['instance: true', { instance: true }],
+  ] as const) {
+    const result = readDeciderConfig(owned(owner))
+    if (!result.ok) throw new Error(JSON.stringify(result.mistakes))
+    t.strictSame(runnerOwnerOf(result.config), expected)
+  }
+  t.match(mistakesOf(DESIGN.replace('group: 33, ', '')), [/gitlab\.group: is required, or runnersProject/])
+  t.match(mistakesOf(owned('group: 33, instance: true')), [/gitlab\.instance: must not be given beside group/])
+  t.match(mistakesOf(owned('instance: false')), [/gitlab\.instance/])
+  t.end()
+})
+
+t.test('desired pods are of one pool: with several each needs its own selector', t => {
+  const second = `  - mainTag: qa
+    clusters: [{name: a, tag: qa-a}, {name: b, tag: qa-b}]
+`
+  const runners = 'runners: {namespace: ci, selector: app=runner}\n'
+  const workloads = (text: string) => {
+    const result = readDeciderConfig(text)
+    if (!result.ok) throw new Error(JSON.stringify(result.mistakes))
+    return poolsOf(result.config).map(pool => pool.workloads?.selector)
+  }
+  t.same(workloads(DESIGN + runners), ['app=runner'])
+  t.match(mistakesOf(DESIGN + second + runners), [/^runners: must be given in each pool/])
+  t.same(workloads(`${DESIGN}${second}    runners: {selector: app=qa}\n${runners}`), ['app=runner', 'app=qa'])
+  t.same(workloads(DESIGN), [undefined])
   t.end()
 })

@@ -199,3 +199,39 @@ t.test('a write that waited too long for its turn expires', async t => {
   t.strictSame(await second, { result: 'expired' })
   t.strictSame(gitlab.log, ['get 10'])
 })
+
+t.test(
+  'a process that may no longer write sends nothing more, and gives up what is under way when the lease is lost',
+  async t => {
+    const { gitlab, write, sent } = scene()
+    let may = true
+    const lost = new AbortController()
+    const guard = { maySend: () => may, over: lost.signal }
+    gitlab.onCall = call => {
+      if (call === 'get') may = false
+    }
+    t.strictSame(await write(10, true, { guard }), { result: 'expired' }, 'between the read and the write')
+    t.strictSame(await write(10, true, { guard }), { result: 'expired' })
+    t.strictSame(gitlab.log, ['get 10'])
+    t.equal(sent(), 0)
+
+    may = true
+    gitlab.onCall = () => undefined
+    const { signal } = lost
+    gitlab.replaceTags = (_id: number, _tags: readonly string[], under?: AbortSignal) =>
+      new Promise((_resolve, reject) => under?.addEventListener('abort', () => reject(under.reason as Error)))
+    const writing = write(10, true, { guard })
+    await settle()
+    lost.abort(new Error('no longer the leader'))
+    t.match(await writing, { result: 'ambiguous', why: 'no longer the leader' })
+    t.ok(signal.aborted)
+  },
+)
+
+t.test('writes of another pool do not wait for those of one that hangs', async t => {
+  const { gitlab, write } = scene()
+  for (let id = 100; id < 110; id++) gitlab.add(id, 'runner-a')
+  gitlab.onCall = (_call, subject) => (Number(subject.split(' ')[0]) >= 100 ? new Promise(() => undefined) : undefined)
+  for (let id = 100; id < 110; id++) void write(id, true)
+  t.strictSame(await write(10, true, { mainTag: 'qa-runner' }), { result: 'done' })
+})

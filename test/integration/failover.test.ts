@@ -5,21 +5,15 @@ import { poolReport } from '../../cli/demo/reports.ts'
 import { type StageCluster, createStage } from '../../cli/demo/stage.ts'
 import { MAIN_TAG } from '../../cli/demo/stage-options.ts'
 import { Witness } from '../../cli/demo/witness.ts'
-import { systemClock, withDeadline } from '../../lib/service/clock.ts'
+import { systemClock } from '../../lib/service/clock.ts'
 import { silentLog } from '../../lib/service/log.ts'
 import { requirePrometheus } from '../support/prometheus.ts'
+import { statusMistakes } from '../support/status-schema.ts'
+import { until } from '../support/until.ts'
 
 const clock = systemClock
 const TIME_SCALE = 0.1
 const ROOT = new URL('../..', import.meta.url).pathname
-
-async function until(what: string, withinMs: number, holds: () => boolean | Promise<boolean>): Promise<void> {
-  await withDeadline(clock, withinMs, async signal => {
-    while (!(await holds())) await clock.sleep(50, signal)
-  }).catch((error: unknown) => {
-    throw new Error(`not seen: ${what}`, { cause: error })
-  })
-}
 
 async function exposition(url: string): Promise<string> {
   const answer = await fetch(`${url}/metrics`, { signal: AbortSignal.timeout(2000) })
@@ -59,6 +53,13 @@ t.test(
     await until('b stands by, knowing its strength', 60_000, async () => {
       const report = await poolReport(b)
       return report?.state === 'STANDBY' && report.clusters.every(cluster => cluster.available === 3)
+    })
+    await t.test('the decider serves its page and a status that follows the published schema', async t => {
+      const page = await fetch(`${b.deciderUrl}/`, { signal: AbortSignal.timeout(5000) })
+      t.match(page.headers.get('content-security-policy'), /^default-src 'none'; script-src 'sha256-/)
+      t.match(await page.text(), /<title>Who serves\?<\/title>/)
+      const status = await fetch(`${b.deciderUrl}/status`, { signal: AbortSignal.timeout(5000) })
+      t.strictSame(statusMistakes(await status.json()), [])
     })
     const first = addJob()
     await until('a job runs on a', 30_000, () => first.runnerId !== null)

@@ -30,8 +30,17 @@ export const schema = buildSchema(`
   type Repository {
     blobs(paths: [String!]!, ref: String, refType: RefType, first: Int, after: String): RepositoryBlobConnection
   }
-  type Project { id: ID! repository: Repository }
-  type Query { group(fullPath: ID!): Group project(fullPath: ID!): Project runner(id: CiRunnerID!): CiRunner }
+  type Project {
+    id: ID!
+    repository: Repository
+    runners(type: CiRunnerType, tagList: [String!], search: String, first: Int, after: String): CiRunnerConnection
+  }
+  type Query {
+    group(fullPath: ID!): Group
+    project(fullPath: ID!): Project
+    runner(id: CiRunnerID!): CiRunner
+    runners(type: CiRunnerType, tagList: [String!], search: String, first: Int, after: String): CiRunnerConnection
+  }
 `)
 
 const RESOLVED = new Set(['group', 'project', 'runner', 'runners', 'managers', 'blobs'])

@@ -49,6 +49,18 @@ void t.test('a deployment is scaled to zero and back', async t => {
   t.equal((await client.scaleDeployment('default', 'runners', 0, 3)).wanted, 3)
 })
 
+void t.test('the server tells its version, also in the way of providers who add to it', async t => {
+  const api = await startApi(t)
+  const { client } = await open(t, api)
+  t.same(await client.serverVersion(), { major: 1, minor: 36 })
+  const answer = (body: object) =>
+    api.faults.add({ fault: { kind: 'status', status: 200, body: JSON.stringify(body) }, count: 1 })
+  answer({ major: '1', minor: '29+' })
+  t.same(await client.serverVersion(), { major: 1, minor: 29 })
+  answer({ major: '', minor: '' })
+  t.equal((await failureOf(client.serverVersion())).kind, 'invalid_answer')
+})
+
 void t.test('caBundle is patched by name and keeps everything else', async t => {
   const api = await startApi(t)
   const { client } = await open(t, api)

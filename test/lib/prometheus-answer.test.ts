@@ -21,6 +21,15 @@ t.test('a vector gives its samples with labels, values and the time of evaluatio
   t.end()
 })
 
+t.test('as many samples as fit into an answer can be read', t => {
+  const body = success(
+    'vector',
+    Array.from({ length: 200_000 }, (_, index) => ({ metric: {}, value: [1700000000 + (index % 7), '1'] })),
+  )
+  t.match(readInstantAnswer(200, body), { kind: 'complete', evaluatedAtMs: 1700000006000 })
+  t.end()
+})
+
 t.test('what is not a finite number has no value, never 0', t => {
   for (const raw of ['NaN', '+Inf', '-Inf', '', ' ', '0x10', '1e999', 'Infinity', 'one']) {
     const result = readInstantAnswer(200, success('vector', [{ metric: {}, value: [1, raw] }]))

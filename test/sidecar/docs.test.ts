@@ -42,7 +42,7 @@ t.test('the page names every metric', t => {
   })
   registerBuildInfo(registry, 'sidecar', '1')
   const names = registry.getMetricsAsArray().map(({ name }) => name)
-  t.equal(names.length, 12)
+  t.equal(names.length, 14)
   for (const name of names) t.ok(documented.has(`\`${name}\``), name)
   t.end()
 })

@@ -27,7 +27,7 @@ export function createTestAuthority(commonName: string): TestAuthority {
   const make = (subject: string, fromMs: number, untilMs: number, extensions: object[]) => {
     const certificate = forge.pki.createCertificate()
     certificate.publicKey = forge.pki.publicKeyFromPem(pair.publicKey)
-    certificate.serialNumber = `00${randomBytes(15).toString('hex')}`
+    certificate.serialNumber = `01${randomBytes(15).toString('hex')}`
     certificate.validity.notBefore = new Date(fromMs)
     certificate.validity.notAfter = new Date(untilMs)
     certificate.setSubject([{ name: 'commonName', value: subject }])

@@ -3,6 +3,7 @@ import { createKubernetesClient, type KubernetesClient } from '../../lib/kuberne
 import { openConnection, parseKubeConfig, type Connection } from '../../lib/kubernetes/connection.ts'
 import { systemClock, type Clock } from '../../lib/service/clock.ts'
 import { startKubernetes, type SimulatedKubernetes } from '../../simulator/kubernetes/server.ts'
+import { evaluateCondition } from './cel.ts'
 
 const TOKEN = 'test-token'
 
@@ -11,12 +12,15 @@ export interface Opened {
   client: KubernetesClient
 }
 
-/** A simulated API server that ends with the test; its clock is the machine's, so that sockets and waits agree. */
+/**
+ * A simulated API server that ends with the test; its clock is the machine's, so that sockets and waits agree. Match
+ * conditions are evaluated by a CEL library.
+ */
 export async function startApi(
   t: Test,
   options: Parameters<typeof startKubernetes>[0] = {},
 ): Promise<SimulatedKubernetes> {
-  const api = await startKubernetes(options)
+  const api = await startKubernetes({ evaluateCondition, ...options })
   api.state.addToken(TOKEN, { username: 'tester' }, 'everything')
   t.teardown(() => api.close())
   return api

@@ -11,9 +11,14 @@ import {
  * True when a real Prometheus can be started. Otherwise the test is skipped visibly, and fails where CI=true: there a
  * missing program is a mistake of the machine. `if (!(await requirePrometheus(t))) return`
  */
-export async function requirePrometheus(t: Test): Promise<boolean> {
-  if ((await prometheusVersion()) !== undefined) return true
-  const message = 'the program `prometheus` is not on PATH (Debian: apt-get install prometheus)'
+export const requirePrometheus = (t: Test): Promise<boolean> => requireProgram(t, 'prometheus')
+
+/** The same for promtool, which comes with it. */
+export const requirePromtool = (t: Test): Promise<boolean> => requireProgram(t, 'promtool')
+
+async function requireProgram(t: Test, program: string): Promise<boolean> {
+  if ((await prometheusVersion(program)) !== undefined) return true
+  const message = `the program \`${program}\` is not on PATH (Debian: apt-get install prometheus)`
   if (process.env['CI'] === 'true') t.fail(message)
   else t.pass(message, { skip: message })
   return false

@@ -4,9 +4,9 @@ import { serviceNames } from '../../certs/build.ts'
 import type { GenerateKey } from '../../certs/keys.ts'
 import { createCertificateMetrics } from '../../certs/metrics.ts'
 import { createSelfSignedSource, type SelfSignedTiming } from '../../certs/self-signed.ts'
+import type { CaBundlePublisher, SecretStore } from '../../certs/stores.ts'
 import type { Clock } from '../../lib/service/clock.ts'
 import { silentLog } from '../../lib/service/log.ts'
-import type { MemoryConfiguration, MemorySecret } from './certificate-stores.ts'
 import type { ManualClock } from './manual-clock.ts'
 import { createRandom } from './random.ts'
 import { createKeyPool, startTlsServer } from './tls.ts'
@@ -25,8 +25,8 @@ const timing: SelfSignedTiming = {
 }
 
 interface ReplicaOptions {
-  secrets: MemorySecret
-  bundles: MemoryConfiguration
+  secrets: SecretStore
+  bundles: CaBundlePublisher
   clock: Clock
   seed: number
   timing?: SelfSignedTiming

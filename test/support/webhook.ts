@@ -58,6 +58,8 @@ export interface Call {
   port: number
   ca: string
   agent?: https.Agent
+  /** SERVER_NAME when missing. */
+  servername?: string
   path?: string
   method?: string
   headers?: Record<string, string>
@@ -65,11 +67,20 @@ export interface Call {
 }
 
 /** One HTTPS call, as strict as the API server's: it trusts `ca` alone and asks for the Service's name. */
-export function call({ port, ca, agent, path = '/mutate?timeout=3s', method = 'POST', headers, body }: Call) {
+export function call({
+  port,
+  ca,
+  agent,
+  servername = SERVER_NAME,
+  path = '/mutate?timeout=3s',
+  method = 'POST',
+  headers,
+  body,
+}: Call) {
   return new Promise<{ status: number; headers: Record<string, unknown>; text: string }>((resolve, reject) => {
     const sent = https.request(
       {
-        ...{ host: '127.0.0.1', port, path, method, ca, servername: SERVER_NAME, agent: agent ?? false },
+        ...{ host: '127.0.0.1', port, path, method, ca, servername, agent: agent ?? false },
         headers: headers ?? { 'content-type': 'application/json' },
       },
       response => {

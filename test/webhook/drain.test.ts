@@ -1,41 +1,13 @@
 import { Agent } from 'node:https'
-import { connect, createServer, type AddressInfo } from 'node:net'
 import { once } from 'node:events'
 import { connect as tlsConnect } from 'node:tls'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { systemClock } from '../../lib/service/clock.ts'
+import { startService } from '../support/service.ts'
 import { admit, call, createAuthority, createPair, reviewBody, SERVER_NAME, startWebhook } from '../support/webhook.ts'
 
 const authority = await createAuthority()
 const ca = authority.certificate
-
-/**
- * A Service's address: each new connection goes to one of the endpoints of that moment and stays with it, as conntrack
- * has it.
- */
-async function startService(t: Test, endpoints: Set<number>): Promise<number> {
-  let turn = 0
-  const service = createServer(client => {
-    const target = [...endpoints][turn++ % endpoints.size]
-    if (target === undefined) {
-      client.destroy()
-      return
-    }
-    const pod = connect(target, '127.0.0.1')
-    client.pipe(pod).pipe(client)
-    for (const [one, other] of [
-      [client, pod],
-      [pod, client],
-    ] as const) {
-      one.on('error', () => undefined)
-      one.on('close', () => other.destroy())
-    }
-  })
-  service.listen(0, '127.0.0.1')
-  await once(service, 'listening')
-  t.teardown(() => service.close())
-  return (service.address() as AddressInfo).port
-}
 
 /** Calls at a fixed rate, whatever the answers take, until it is stopped; then answers with what came of them. */
 function startLoad(perSecond: number, send: (uid: string) => ReturnType<typeof call>) {

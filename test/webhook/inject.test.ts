@@ -1,13 +1,12 @@
 import fc from 'fast-check'
-import jsonPatch from 'fast-json-patch'
-import { applyPatch as applyRfc6902 } from 'rfc6902'
 import t from 'tap'
-import { applyAdditions, type Addition } from '../../webhook/check.ts'
+import { applyAdditions } from '../../webhook/check.ts'
 import { decide } from '../../webhook/decide.ts'
 import { inject } from '../../webhook/inject.ts'
 import { field, isObject, objectsField, textField } from '../../webhook/json.ts'
 import { INJECTED_ANNOTATION } from '../../webhook/names.ts'
 import { isGuaranteed, shapeOf } from '../../webhook/shape.ts'
+import { withFastJsonPatch, withRfc6902 } from '../support/patch-engines.ts'
 import { CREATE_POD, decideOptions, readPodCases } from './pods.ts'
 
 const cases = readPodCases()
@@ -177,20 +176,6 @@ t.test('any pod is decided upon without a crash, and what it gets is sound', t =
   t.ok(injected > 300, `${injected} of 3000 were injected`)
   t.end()
 })
-
-function withRfc6902(pod: unknown, patch: readonly Addition[]): unknown {
-  const copy = structuredClone({ pod })
-  const errors = applyRfc6902(
-    copy.pod,
-    patch.map(({ op, path, value }) => ({ op, path, value: structuredClone(value) })),
-  )
-  if (errors.some(error => error !== null)) throw new Error(`a step of the patch does not apply: ${String(errors)}`)
-  return copy.pod
-}
-
-function withFastJsonPatch(pod: unknown, patch: readonly Addition[]): unknown {
-  return jsonPatch.applyPatch(structuredClone(pod), structuredClone([...patch]), true).newDocument
-}
 
 /** Whether `whole` holds everything of `part`, but for our own record: null may become something, lists may grow. */
 function contains(whole: unknown, part: unknown): boolean {

@@ -49,6 +49,13 @@ export function decideOptions(changes: Readonly<Record<string, unknown>> = {}, n
   return { sidecar: sidecarConfig(changes), nativeSidecars, ownNamespace: 'gitlab-runner-hadr' }
 }
 
+/** A pod as an API server hands it on: it leaves out what is null. */
+export function asArrived(pod: unknown): Record<string, unknown> {
+  const { metadata, spec, ...rest } = pod as { metadata?: object; spec?: object }
+  const given = (part: object = {}) => Object.fromEntries(Object.entries(part).filter(([, value]) => value !== null))
+  return { ...rest, metadata: given(metadata), spec: given(spec) }
+}
+
 export function readPodCases(): PodCase[] {
   return readdirSync(FOLDER)
     .filter(file => file.endsWith('.json') && !file.endsWith('.expected.json'))

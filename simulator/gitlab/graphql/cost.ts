@@ -46,6 +46,7 @@ const CHARGES: Readonly<Record<string, FieldCharge | undefined>> = {
   'Query.runner': { resolver: true },
   'Query.runners': { resolver: true, connection: true },
   'Group.runners': { resolver: true, connection: true },
+  'Project.runners': { resolver: true, connection: true },
   'CiRunner.managers': { resolver: true, connection: true },
   'Repository.blobs': { resolver: true, gitaly: true, connection: true, paths: true },
   'Repository.rootRef': { gitaly: true },

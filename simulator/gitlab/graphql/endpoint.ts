@@ -26,6 +26,8 @@ const MAX_DEPTH = { anonymous: 15, user: 20 } as const
 const MAX_QUERY_SIZE = 10_000
 /** How many validation errors are reported. */
 const MAX_ERRORS = 5
+/** Checked queries that are remembered: programs ask the same few again and again. */
+const MAX_REMEMBERED = 100
 
 export interface GraphqlCall {
   method: string
@@ -39,6 +41,16 @@ type Endpoint = (call: GraphqlCall) => Promise<Answer>
 /** Refused queries are a 200 with `errors`, as everywhere in GraphQL; wrong tokens and oversized queries are not. */
 export function createGraphqlEndpoint(context: Context): Endpoint {
   const schema = createSchema()
+  const remembered = new Map<string, Checked>()
+  const check = (caller: Caller | undefined, request: GraphqlRequest): Checked => {
+    const { query, variables, operationName } = request
+    const level = levelOf(caller)
+    const key = JSON.stringify([level, query, variables, operationName])
+    const known = remembered.get(key) ?? checked(schema, level, request)
+    remembered.set(key, known)
+    for (const old of remembered.keys()) if (remembered.size > MAX_REMEMBERED) remembered.delete(old)
+    return known
+  }
   return async call => {
     if (!context.settings.graphql) return failure(404, 'Not found!')
     const caller = identify(context, call)
@@ -49,7 +61,9 @@ export function createGraphqlEndpoint(context: Context): Endpoint {
     if (requests.reduce((sum, { query }) => sum + query.length, 0) > MAX_QUERY_SIZE) {
       return failure(422, 'Query too large')
     }
-    const results = await Promise.all(requests.map(request => run(context, schema, caller, request)))
+    const results = await Promise.all(
+      requests.map(request => run(context, schema, caller, request, check(caller, request))),
+    )
     return json(200, Array.isArray(body) ? results : results[0])
   }
 }
@@ -82,16 +96,35 @@ function identify(context: Context, call: GraphqlCall): Caller | undefined | 'in
   }
 }
 
-async function run(context: Context, schema: GraphQLSchema, caller: Caller | undefined, request: GraphqlRequest) {
+/** A query that may be executed, or why not. */
+type Checked = { document: DocumentNode } | { errors: readonly GraphQLError[] }
+
+type Level = keyof typeof MAX_COMPLEXITY
+
+function levelOf(caller: Caller | undefined): Level {
+  return caller === undefined ? 'anonymous' : caller.token.admin ? 'admin' : 'user'
+}
+
+function checked(schema: GraphQLSchema, level: Level, request: GraphqlRequest): Checked {
   const document = parsed(request.query)
   if (document instanceof GraphQLError) return { errors: [asGitLab(document)] }
   const invalid = validate(schema, document, undefined, { maxErrors: MAX_ERRORS })
   if (invalid.length > 0) return { errors: invalid.slice(0, MAX_ERRORS).map(asGitLab) }
-  const tooMuch = overLimit(schema, document, caller, request)
-  if (tooMuch) return { errors: tooMuch }
+  const tooMuch = overLimit(schema, document, level, request)
+  return tooMuch ? { errors: tooMuch } : { document }
+}
+
+async function run(
+  context: Context,
+  schema: GraphQLSchema,
+  caller: Caller | undefined,
+  request: GraphqlRequest,
+  query: Checked,
+) {
+  if ('errors' in query) return query
   return execute({
     schema,
-    document,
+    document: query.document,
     rootValue: createRoot(context, new Access(context, caller), caller?.token.admin ?? false),
     variableValues: request.variables,
     operationName: request.operationName,
@@ -110,7 +143,7 @@ function parsed(query: string): DocumentNode | GraphQLError {
 function overLimit(
   schema: GraphQLSchema,
   document: DocumentNode,
-  caller: Caller | undefined,
+  level: Level,
   { operationName, variables }: GraphqlRequest,
 ): readonly GraphQLError[] | undefined {
   const operation = getOperationAST(document, operationName)
@@ -123,7 +156,6 @@ function overLimit(
     if (definition.kind === Kind.FRAGMENT_DEFINITION) fragments[definition.name.value] = definition
   }
   const cost = queryCost({ root, selectionSet: operation.selectionSet, fragments, variables: values.coerced })
-  const level = caller === undefined ? 'anonymous' : caller.token.admin ? 'admin' : 'user'
   const maxDepth = MAX_DEPTH[level === 'anonymous' ? 'anonymous' : 'user']
   const errors = [
     ...(cost.complexity > MAX_COMPLEXITY[level]

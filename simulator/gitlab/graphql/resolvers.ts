@@ -36,7 +36,7 @@ export function createRoot(context: Context, access: Access, isAdmin: boolean) {
     },
     project: ({ fullPath }: { fullPath: string }) => {
       const project = /^\d+$/.test(fullPath) ? undefined : store.project(fullPath)
-      return project && access.hasProjectRole(project, 'guest') ? projectObject(access, project) : null
+      return project && access.hasProjectRole(project, 'guest') ? projectObject(context, access, project) : null
     },
     runner: ({ id }: { id: string }) => {
       const runner = store.runners.get(Number(id.split('/').at(-1)))
@@ -120,13 +120,17 @@ function order(context: Context, sort: string): (runner: Runner) => SortKey {
   return runner => [direction * value(runner), direction * runner.id]
 }
 
-function projectObject(access: Access, project: Project) {
+function projectObject(context: Context, access: Access, project: Project) {
   const name = project.fullPath.split('/').at(-1)
   return {
     id: `gid://gitlab/Project/${project.id}`,
     name,
     path: name,
     fullPath: project.fullPath,
+    runners: (filter: RunnerFilter) => {
+      if (!access.hasProjectRole(project, 'maintainer')) throw new GraphQLError(NOT_AVAILABLE)
+      return runnerConnection(context, access, filter, runner => context.store.serves(runner, project))
+    },
     repository: () => (access.hasProjectRole(project, 'reporter') ? repositoryObject(project) : null),
   }
 }

@@ -38,6 +38,10 @@ type Project {
   name: String!
   path: String!
   fullPath: ID!
+  runners(
+    paused: Boolean, status: CiRunnerStatus, type: CiRunnerType, tagList: [String!], search: String, sort: CiRunnerSort,
+    after: String, before: String, first: Int, last: Int
+  ): CiRunnerConnection
   repository: Repository
 }
 

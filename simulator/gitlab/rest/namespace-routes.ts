@@ -1,4 +1,4 @@
-import { isExpired } from '../access.ts'
+import { isExpired, roleLevel } from '../access.ts'
 import { json, refusals } from '../answers.ts'
 import { isoTime, type Context } from '../context.ts'
 import { SCOPES, type Group, type JobStatus, type Project } from '../model.ts'
@@ -22,7 +22,7 @@ export const namespaceRoutes: readonly Route[] = [
     auth: 'public',
     run: (context, call) => {
       const project = call.access.project(pathText(call, 'id'))
-      return json(200, projectItem(context, project, call.access.hasProjectRole(project, 'reporter')))
+      return json(200, projectItem(context, project, call))
     },
   },
   {
@@ -69,6 +69,7 @@ export const namespaceRoutes: readonly Route[] = [
         revoked: token.revoked,
         scopes: [...token.scopes],
         active: !token.revoked && !isExpired(context, token),
+        user_id: token.id,
         expires_at: isoTime(context.time, token.expiresAtMs)?.slice(0, 10) ?? null,
       })
     },
@@ -102,7 +103,8 @@ function groupItem(context: Context, group: Group): Record<string, unknown> {
 }
 
 /** Who may not read the code is told nothing of the branches. */
-function projectItem(context: Context, project: Project, readsCode: boolean): Record<string, unknown> {
+function projectItem(context: Context, project: Project, call: Call): Record<string, unknown> {
+  const readsCode = call.access.hasProjectRole(project, 'reporter')
   const name = project.fullPath.split('/').at(-1)
   const group = project.groupId === null ? undefined : context.store.groups.get(project.groupId)
   return {
@@ -111,11 +113,22 @@ function projectItem(context: Context, project: Project, readsCode: boolean): Re
     path: name,
     path_with_namespace: project.fullPath,
     ...(readsCode && { default_branch: project.repository.defaultBranch }),
-    visibility: 'private',
+    visibility: project.visibility,
     empty_repo: false,
     archived: false,
     web_url: `${context.externalUrl}/${project.fullPath}`,
     namespace: group ? { id: group.id, kind: 'group', full_path: group.fullPath } : null,
     created_at: isoTime(context.time, project.createdAtMs),
+    // Only to somebody who is signed in; the direct role and the highest one of the groups above, each null without.
+    ...(call.caller && {
+      permissions: {
+        project_access: access(roleLevel(call.caller.token.projects.get(project.id))),
+        group_access: access(call.access.groupLevel(project.groupId)),
+      },
+    }),
   }
+}
+
+function access(level: number): { access_level: number; notification_level: number } | null {
+  return level === 0 ? null : { access_level: level, notification_level: 3 }
 }

@@ -80,3 +80,32 @@ export function fileHeaders(facts: FileFacts): Record<string, string> {
     Object.entries(facts).map(([name, value]) => [`x-gitlab-${name.replaceAll('_', '-')}`, String(value)]),
   )
 }
+
+interface TreeEntry {
+  id: string
+  name: string
+  type: 'tree' | 'blob'
+  path: string
+  mode: string
+}
+
+/** What a folder holds, folders first, as `GET …/repository/tree` lists it; all below it when `recursive`. */
+export function treeEntries(commit: Commit, folder: string, recursive: boolean): TreeEntry[] {
+  const trees = new Map<string, TreeEntry>()
+  const blobs: TreeEntry[] = []
+  const prefix = folder === '' ? '' : `${folder}/`
+  for (const [path, { oid, executable }] of commit.files) {
+    if (!path.startsWith(prefix)) continue
+    const parts = path.slice(prefix.length).split('/')
+    for (let depth = 1; depth < (recursive ? parts.length : Math.min(2, parts.length)); depth++) {
+      const tree = prefix + parts.slice(0, depth).join('/')
+      const id = createHash('sha1').update(`${commit.id} ${tree}`).digest('hex')
+      trees.set(tree, { id, name: parts[depth - 1] ?? '', type: 'tree', path: tree, mode: '040000' })
+    }
+    if (recursive || parts.length === 1) {
+      blobs.push({ id: oid, name: parts.at(-1) ?? '', type: 'blob', path, mode: executable ? '100755' : '100644' })
+    }
+  }
+  const byPath = (a: TreeEntry, b: TreeEntry) => (a.path < b.path ? -1 : 1)
+  return [...[...trees.values()].sort(byPath), ...blobs.sort(byPath)]
+}

@@ -13,7 +13,7 @@ import {
 import type { Commit, FileAction } from '../repository/repository.ts'
 import { assertPath, readableProject, readContent, refusedByRepository } from './file-routes.ts'
 import { page } from './pages.ts'
-import { branchItem, commitItem } from './repository-entities.ts'
+import { branchItem, commitItem, treeEntries } from './repository-entities.ts'
 import { pathText, signedIn, type Call, type Route } from './route.ts'
 
 const BRANCHES = '/projects/:id/repository/branches'
@@ -28,8 +28,8 @@ export const repositoryRoutes: readonly Route[] = [
     auth: 'public',
     run: (context, call) => {
       const project = readableProject(call)
-      const search = call.input.string('search') ?? ''
-      const names = project.repository.branchNames().filter(name => name.includes(search))
+      const matches = searchOf(call.input.string('search') ?? '')
+      const names = project.repository.branchNames().filter(matches)
       const { items, headers } = page(context, call, names)
       return json(
         200,
@@ -56,6 +56,21 @@ export const repositoryRoutes: readonly Route[] = [
       if (rulesFor(project, name).length > 0) throw refusals.message(405, 'Protected branch cannot be removed')
       project.repository.deleteBranch(name)
       return noContent()
+    },
+  },
+  {
+    method: 'GET',
+    pattern: '/projects/:id/repository/tree',
+    auth: 'public',
+    run: (context, call) => {
+      const project = readableProject(call)
+      const commit = project.repository.resolve(call.input.string('ref') ?? 'HEAD')
+      if (!commit) throw refusals.notFound('Tree')
+      const folder = (call.input.string('path') ?? '').replace(/^\/|\/$/g, '')
+      const entries = treeEntries(commit, folder, call.input.boolean('recursive') ?? false)
+      if (entries.length === 0 && folder !== '') throw refusals.notFound('Tree')
+      const { items, headers } = page(context, call, entries)
+      return json(200, items, headers)
     },
   },
   {
@@ -91,6 +106,16 @@ export const repositoryRoutes: readonly Route[] = [
   },
   { method: 'POST', pattern: COMMITS, auth: 'public', run: createCommit },
 ]
+
+/** `^term` begins with it, `term$` ends with it, without either it is anywhere; letter case aside. */
+function searchOf(search: string): (name: string) => boolean {
+  const [, start, term = '', end] = /^(\^?)(.*?)(\$?)$/s.exec(search.toLowerCase()) ?? []
+  return name => {
+    const lower = name.toLowerCase()
+    if (start && end) return lower === term
+    return start ? lower.startsWith(term) : end ? lower.endsWith(term) : lower.includes(term)
+  }
+}
 
 /** The right to push is refused with 403 before anything is looked at; what the service refuses is a 400. */
 function createCommit(context: Context, call: Call) {

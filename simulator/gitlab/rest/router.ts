@@ -4,6 +4,7 @@ import type { Context } from '../context.ts'
 import { readInput } from '../input.ts'
 import type { Scope } from '../model.ts'
 import { fileRoutes } from './file-routes.ts'
+import { memberRoutes } from './member-routes.ts'
 import { namespaceRoutes } from './namespace-routes.ts'
 import { protocolRoutes } from './protocol-routes.ts'
 import { repositoryRoutes } from './repository-routes.ts'
@@ -28,9 +29,14 @@ export interface Matched {
   params: Record<string, string>
 }
 
-const ROUTES = [...runnerRoutes, ...protocolRoutes, ...namespaceRoutes, ...fileRoutes, ...repositoryRoutes].map(
-  route => ({ route, segments: route.pattern.split('/') }),
-)
+const ROUTES = [
+  ...runnerRoutes,
+  ...protocolRoutes,
+  ...namespaceRoutes,
+  ...memberRoutes,
+  ...fileRoutes,
+  ...repositoryRoutes,
+].map(route => ({ route, segments: route.pattern.split('/') }))
 
 /** Fixed words win over parameters: `/runners/all` is not a runner's id. HEAD is answered by the GET of the same path. */
 export function matchRoute(method: string, path: string): Matched {

@@ -1,10 +1,9 @@
 import { refuse, refusals } from '../answers.ts'
-import type { Account } from '../access.ts'
-import { randomUid, type Context } from '../context.ts'
+import type { Context } from '../context.ts'
 import { kindOf } from '../kinds/index.ts'
 import { DecodeError } from '../kinds/kind.ts'
 import { applyJsonPatch, PatchError } from '../patch.ts'
-import { RESOURCES, type Route } from '../resources.ts'
+import { RESOURCES } from '../resources.ts'
 import {
   asNumber,
   asRecord,
@@ -20,14 +19,8 @@ import {
 } from '../values.ts'
 import { coversPod, meetsConditions } from './match.ts'
 import { runBuiltInPlugins } from './plugins.ts'
+import { escaped, givenName, requestOf, type Creation } from './request.ts'
 import { CallFailed, readPatch, readReview, reviewVersion, type ReviewAnswer } from './review.ts'
-
-/** The creation that is under review. */
-interface Creation {
-  route: Route
-  account: Account
-  query: URLSearchParams
-}
 
 interface Hook {
   id: string
@@ -119,7 +112,7 @@ async function invoke(context: Context, passage: Passage, hook: Hook): Promise<'
   const name = asString(webhook['name']) ?? ''
   const labels = labelsOf(context.store.get(RESOURCES.namespaces, '', creation.route.namespace) ?? {})
   if (!coversPod(webhook, labels, pod)) return 'skipped'
-  const request = requestOf(context, passage)
+  const request = requestOf(context, creation, pod)
   const match = meetsConditions(webhook, context.evaluateCondition, { object: pod, oldObject: null, request })
   const lenient = webhook['failurePolicy'] === 'Ignore'
   if (!match.matched) {
@@ -169,52 +162,6 @@ function stillAPod({ pod, creation }: Passage): KubeObject {
   }
   if (metadataOf(pod)['namespace'] !== creation.route.namespace) throw refusals.otherNamespace()
   return pod
-}
-
-/** JSON as Go writes it: `<`, `>`, `&` and two line separators escaped, a newline at the end. */
-function escaped(review: object): string {
-  const unsafe = /[<>&\u2028\u2029]/g
-  const text = JSON.stringify(review).replace(
-    unsafe,
-    letter => `\\u${letter.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  )
-  return `${text}\n`
-}
-
-function requestOf(context: Context, { pod, creation }: Passage): KubeObject {
-  const { route, account, query } = creation
-  const kind = { group: '', version: 'v1', kind: 'Pod' }
-  const resource = { group: '', version: 'v1', resource: 'pods' }
-  const name = givenName(pod)
-  const dryRun = query.getAll('dryRun').includes('All')
-  const manager = query.get('fieldManager')
-  const validation = query.get('fieldValidation')
-  return {
-    uid: randomUid(context.random),
-    kind,
-    resource,
-    requestKind: kind,
-    requestResource: resource,
-    ...(name !== undefined && { name }),
-    namespace: route.namespace,
-    operation: 'CREATE',
-    userInfo: { ...account.user },
-    object: clone(pod),
-    oldObject: null,
-    dryRun,
-    options: {
-      kind: 'CreateOptions',
-      apiVersion: 'meta.k8s.io/v1',
-      ...(dryRun && { dryRun: ['All'] }),
-      ...(manager !== null && { fieldManager: manager }),
-      ...(validation !== null && { fieldValidation: validation }),
-    },
-  }
-}
-
-/** Absent with generateName: the name is made up after admission. */
-function givenName(pod: KubeObject): string | undefined {
-  return asString(metadataOf(pod)['name'])
 }
 
 function record(passage: Passage, webhook: string, { auditAnnotations, warnings }: ReviewAnswer): void {

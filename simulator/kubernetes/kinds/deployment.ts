@@ -29,6 +29,19 @@ export const deployment: Kind = {
   },
 }
 
+/** As far as a reader of replicas and rollouts can tell. */
+export const statefulSet: Kind = {
+  ...deployment,
+  decode: object => {
+    const spec = ensureRecord(object, 'spec')
+    setDefault(spec, 'replicas', 1)
+    setDefault(spec, 'podManagementPolicy', 'OrderedReady')
+    setDefault(spec, 'updateStrategy', { type: 'RollingUpdate', rollingUpdate: { partition: 0 } })
+    setDefault(spec, 'revisionHistoryLimit', 10)
+    setDefault(object, 'status', { replicas: 0 })
+  },
+}
+
 /** The `scale` subresource; `spec` is empty when no replicas are wanted, because the field is left out at zero. */
 export function scaleOf(object: KubeObject): KubeObject {
   const { name, namespace, uid, resourceVersion, creationTimestamp } = metadataOf(object)

@@ -1,9 +1,10 @@
 import type { ResourceType } from '../resources.ts'
-import { deployment } from './deployment.ts'
+import { deployment, statefulSet } from './deployment.ts'
 import { event } from './event.ts'
 import type { Kind } from './kind.ts'
 import { lease } from './lease.ts'
 import { namespace } from './namespace.ts'
+import { plain } from './plain.ts'
 import { pod } from './pod.ts'
 import { secret } from './secret.ts'
 import { webhookConfiguration } from './webhook-configuration.ts'
@@ -14,7 +15,12 @@ const KINDS: Readonly<Record<string, Kind>> = {
   Event: event,
   Lease: lease,
   Deployment: deployment,
+  StatefulSet: statefulSet,
   Namespace: namespace,
+  ConfigMap: plain,
+  Service: plain,
+  ResourceQuota: plain,
+  LimitRange: plain,
   MutatingWebhookConfiguration: webhookConfiguration,
 }
 
