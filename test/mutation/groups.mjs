@@ -3,7 +3,7 @@ const decider = names => names.map(name => `test/decider/${name}.test.ts`)
 /** What is mutated, and the tests that are to notice: the quick ones first, the properties last. */
 export const GROUPS = {
   decide: {
-    mutate: ['decide', 'active', 'standby', 'situation', 'views', 'memory', 'pool', 'timing'].map(
+    mutate: ['decide', 'active', 'standby', 'situation', 'views', 'memory', 'pool', 'pin', 'timing'].map(
       name => `decider/${name}.ts`,
     ),
     tests: decider([
@@ -12,6 +12,9 @@ export const GROUPS = {
       'emergency',
       'preference',
       'pins',
+      'pin-refusal',
+      'sentences',
+      'limits',
       'pauses',
       'fencing',
       'doubt',
@@ -21,8 +24,6 @@ export const GROUPS = {
       'beginnings',
       'outages',
       'config',
-      'decide.properties',
-      'invariants.properties',
     ]),
   },
   act: {

@@ -1,6 +1,8 @@
 // npm run mutation [-- GROUP...]: every small change of the pure parts must be noticed by a test. Writes docs/mutation.md.
-import { Stryker } from '@stryker-mutator/core'
+// Groups that are not run now keep their results; JOBS=n runs n processes at a time.
 import { readFile, writeFile } from 'node:fs/promises'
+import { relative } from 'node:path'
+import { mutantsOf } from './driver.mjs'
 import { GROUPS } from './groups.mjs'
 import { report } from './report.mjs'
 
@@ -14,31 +16,16 @@ if (unknown.length > 0) {
   process.exit(2)
 }
 
-/** Results of groups that are not run now are kept. */
 const results = await readFile(RESULTS, 'utf8').then(JSON.parse, () => ({}))
 for (const name of names.length > 0 ? names : Object.keys(GROUPS)) {
-  const stryker = new Stryker({
-    mutate: GROUPS[name].mutate,
-    testRunner: 'command',
-    buildCommand: `node test/mutation/bundle.mjs ${name}`,
-    // One seed for all mutants, so that none is killed by luck; the first failure is enough.
-    commandRunner: { command: 'SEED=1 TAP_BAIL=1 node .mutation/tests.mjs' },
-    ignorePatterns: ['dist', 'docs', '.tap', '.mutation', 'manifests'],
-    tempDirName: '.mutation/sandbox',
-    concurrency: 2,
-    timeoutMS: 30_000,
+  const mutants = await mutantsOf(GROUPS[name], {
+    jobs: Number(process.env.JOBS ?? 2),
     reporters: ['progress-append-only'],
-    plugins: [],
-    checkers: [],
-    disableTypeChecks: false,
-    allowConsoleColors: false,
-    thresholds: { high: 100, low: GOAL, break: null },
   })
-  const mutants = await stryker.runMutationTest()
-  results[name] = mutants.map(({ fileName, mutatorName, replacement, status, location }) => ({
-    file: fileName.replace(`${process.cwd()}/`, ''),
-    line: location.start.line,
-    column: location.start.column,
+  results[name] = mutants.map(({ fileName, mutatorName, replacement, status, location: { start, end } }) => ({
+    file: relative(process.cwd(), fileName),
+    start,
+    end,
     mutator: mutatorName,
     replacement,
     status,

@@ -1,0 +1,20 @@
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
+import t from 'tap'
+
+interface Mutant {
+  known: boolean
+  status: string
+  where: string
+}
+
+t.test('the mutation runner still tells what tests notice from what they do not', async t => {
+  const { stdout } = await promisify(execFile)(process.execPath, ['test/mutation/sample.mjs'])
+  const mutants = JSON.parse(stdout) as Mutant[]
+  const known = mutants.filter(mutant => mutant.known)
+  t.ok(known.length >= 10, `${known.length} mutants`)
+  for (const { status, where } of known) t.equal(status, 'Killed', where)
+  const others = mutants.filter(mutant => !mutant.known)
+  t.ok(others.length > 0)
+  for (const { status, where } of others) t.match(status, /Survived|NoCoverage/, where)
+})
