@@ -14,7 +14,8 @@ t.test('the mutation runner still tells what tests notice from what they do not'
   const known = mutants.filter(mutant => mutant.known)
   t.ok(known.length >= 10, `${known.length} mutants`)
   for (const { status, where } of known) t.equal(status, 'Killed', where)
-  const others = mutants.filter(mutant => !mutant.known)
-  t.ok(others.length > 0)
-  for (const { status, where } of others) t.match(status, /Survived|NoCoverage/, where)
+  t.ok(
+    mutants.some(({ known, status }) => !known && status === 'Survived'),
+    'what no test looks at survives',
+  )
 })

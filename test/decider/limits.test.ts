@@ -1,7 +1,7 @@
 import t from 'tap'
 import { decide } from '../../decider/decide.ts'
 import { remember } from '../../decider/memory.ts'
-import type { Observation, Outcomes, PeerMemory, Probe } from '../../decider/model.ts'
+import type { Observation, Outcomes } from '../../decider/model.ts'
 import { viewClusters } from '../../decider/views.ts'
 import { World, poolOf, quiet } from './scenario.ts'
 
@@ -103,101 +103,6 @@ t.test('a gap of more than 2 P unsettles what was proven, while GitLab cannot be
   t.end()
 })
 
-t.test('a probe', t => {
-  /** What becomes of a probe of b's runner 20 when the next read is made `afterMs` after the one before. */
-  const advanced = (probe: Probe, contactedAtMs: number | null | undefined, wakes: Outcomes['wakes'] = {}) => {
-    const scene = quiet('a', 'b')
-    scene.peer.dies()
-    scene.world.run(60)
-    const { memory, config } = scene.decider
-    const before = memory.peers['b'] as PeerMemory
-    const peers = { ...memory.peers, b: { ...before, probe } }
-    const { seen } = nextCycle(scene, 0)
-    if (!seen.gitlab.readable) throw new Error('GitLab is up')
-    const runners = seen.gitlab.runners.map(one => (one.id === 20 ? { ...one, contactedAtMs } : one))
-    const outcomes = { ...seen.outcomes, wakes }
-    return remember({ ...memory, peers }, { ...seen, gitlab: { ...seen.gitlab, runners }, outcomes }, config).peers['b']
-      ?.probe
-  }
-  /** The observed clock at the read that `advanced` makes. */
-  const nowMs = advanced({ phase: 'pending', startedMs: 0, before: { 20: 5 } }, 6)?.aliveMs ?? NaN
-  const MINUTE_MS = 60_000
-
-  t.test('that is answered makes the cluster alive from then on', t => {
-    const probe: Probe = { phase: 'pending', startedMs: nowMs, before: { 20: 5 }, wokenMs: nowMs }
-    t.strictSame(advanced(probe, 5), probe, 'not newer')
-    t.strictSame(advanced(probe, undefined), probe, 'not told')
-    const alive = advanced(probe, 6)
-    t.match(alive, { phase: 'alive', before: {}, startedMs: nowMs })
-    t.match(alive, { aliveMs: nowMs, firstAliveMs: nowMs })
-    t.end()
-  })
-
-  t.test('that is answered for the first time by a runner that GitLab had never heard of is answered', t => {
-    const probe: Probe = { phase: 'pending', startedMs: nowMs, before: { 20: null }, wokenMs: nowMs }
-    t.match(advanced(probe, 1), { phase: 'alive' })
-    t.end()
-  })
-
-  t.test('an answer counts within the hour since the first, and no longer', t => {
-    for (const [agoMs, phase] of [
-      [60 * MINUTE_MS, 'alive'],
-      [60 * MINUTE_MS + 1, 'inconclusive'],
-    ] as const) {
-      const firstAliveMs = nowMs - agoMs
-      const probe: Probe = { phase: 'alive', startedMs: 0, before: { 20: 5 }, firstAliveMs, aliveMs: nowMs - MINUTE_MS }
-      t.match(advanced(probe, 6), { phase, firstAliveMs })
-      t.match(advanced({ ...probe, before: {} }, 6), { phase, firstAliveMs }, 'nor does one without a new answer')
-    }
-    t.end()
-  })
-
-  t.test('an answer is good for three minutes', t => {
-    for (const [agoMs, phase] of [
-      [3 * MINUTE_MS, 'alive'],
-      [3 * MINUTE_MS + 1, 'inconclusive'],
-    ] as const) {
-      const probe: Probe = {
-        phase: 'alive',
-        startedMs: 0,
-        before: {},
-        firstAliveMs: nowMs - agoMs,
-        aliveMs: nowMs - agoMs,
-      }
-      t.match(advanced(probe, 6), { phase })
-    }
-    t.end()
-  })
-
-  t.test('waits 40 s for its first answer', t => {
-    for (const [agoMs, phase] of [
-      [40_000, 'pending'],
-      [40_001, 'inconclusive'],
-    ] as const) {
-      t.match(advanced({ phase: 'pending', startedMs: nowMs - agoMs, before: { 20: 5 } }, 5), { phase })
-    }
-    t.end()
-  })
-
-  t.test('that ended without an answer stays so, whatever comes later', t => {
-    const ended: Probe = { phase: 'inconclusive', startedMs: 0, before: { 20: 5 } }
-    t.strictSame(advanced(ended, 6), ended)
-    t.end()
-  })
-
-  t.test('who is asked again keeps the older contact time', t => {
-    const wokenMs = nowMs - 1000
-    const probe: Probe = { phase: 'pending', startedMs: nowMs, before: { 20: 5 }, wokenMs }
-    t.match(advanced(probe, 6, { b: { 20: 6 } }), { phase: 'alive' })
-    const woken = advanced(probe, 5, { b: { 20: 6, 21: 7 } })
-    t.strictSame(woken?.before, { 20: 5, 21: 7 })
-    t.equal(woken?.wokenMs, nowMs, 'the renewal counts from now')
-    t.equal(advanced(probe, 5, { b: {} })?.wokenMs, wokenMs, 'nobody was asked')
-    t.end()
-  })
-  t.end()
-})
-
 t.test('a rollout of one’s own is published, and told as it was while nobody knows', t => {
   const { world, own } = quiet('a', 'a')
   t.notOk(Object.hasOwn(own.status ?? {}, 'updating'), 'nobody said anything')
@@ -236,7 +141,28 @@ t.test('a heartbeat goes out when H is over, or at once when peers would act on 
     t.match(decided({ ...fresh, own: { ...own, ...change } }).publish, change, JSON.stringify(change))
   }
   t.not(decided({ ...fresh, own: { known: false, why: 'no answer' } }).publish, undefined)
-  t.not(withOutcomes({ lastPublishMonotonicMs: undefined }).publish, undefined, 'never published')
+  const { gitlab } = seen
+  const file = gitlab.readable ? gitlab.files['a'] : undefined
+  if (!gitlab.readable || file?.kind !== 'read') throw new Error('it can be read')
+  const other = { ...file, status: { ...file.status, digest: 'another' } }
+  const { publish } = decided({ ...fresh, gitlab: { ...gitlab, files: { ...gitlab.files, a: other } } })
+  t.equal(publish?.digest, decided(fresh).next.ownStatus?.digest, 'the configuration changed')
+  t.not(decided({ outcomes: { wakes: {} } }).publish, undefined, 'never published')
+  t.end()
+})
+
+t.test('a step that carries the status is not preceded by a heartbeat, however due', t => {
+  const promotion = quiet('a', 'b')
+  promotion.world.pin('a')
+  const yielding = quiet('a', 'a')
+  yielding.peer.tag()
+  yielding.peer.says({ active: true, epoch: 4 })
+  for (const scene of [promotion, yielding]) {
+    const { seen, withOutcomes } = nextCycle(scene)
+    const { step, publish } = withOutcomes({ lastPublishMonotonicMs: seen.monotonicMs - 20_000 })
+    t.match(step, { status: { epoch: Number } })
+    t.equal(publish, undefined, step.kind)
+  }
   t.end()
 })
 

@@ -15,6 +15,7 @@ export const GROUPS = {
       'pin-refusal',
       'sentences',
       'limits',
+      'probe-limits',
       'pauses',
       'fencing',
       'doubt',
@@ -28,7 +29,7 @@ export const GROUPS = {
   },
   act: {
     mutate: ['decider/act/*.ts'],
-    tests: decider(['act', 'demote', 'promote', 'doubt', 'tag-writer', 'publisher']),
+    tests: decider(['act', 'act-words', 'demote', 'promote', 'doubt', 'tag-writer', 'publisher']),
   },
   webhook: {
     mutate: ['webhook/target.ts', 'webhook/inject.ts'],

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
+import { performance } from 'node:perf_hooks'
 import { Script } from 'node:vm'
 
 const BUNDLE = '.mutation/tests.cjs'
@@ -32,10 +33,12 @@ class TapRunner {
   }
 
   async dryRun() {
+    this.#evaluate(this.#source.replace(COUNTING, '0'))
+    const ids = await this.#allIds()
     globalThis.__stryker__ = {}
     this.#evaluate(this.#source)
     const tests = []
-    for (const id of await this.#allIds()) {
+    for (const id of ids) {
       globalThis.__stryker__.currentTestId = id
       const failureMessage = await this.#failureOf(id)
       const status = failureMessage === undefined ? 0 : 1
@@ -104,11 +107,16 @@ class TapRunner {
     const ended = new Promise(resolve => root.once('end', resolve))
     let output = ''
     root.on('data', data => (output += data))
-    root.test(name, t => {
-      const test = t.test.bind(t)
-      t.test = (name, body) => isWanted(name) && test(name, body)
-      return body(t)
-    })
+    try {
+      root.test(name, t => {
+        const test = t.test.bind(t)
+        t.test = (name, body) => isWanted(name) && test(name, body)
+        return body(t)
+      })
+    } catch (error) {
+      // Tap throws out of a test that failed before its first await.
+      return `${error}\n${output}`
+    }
     root.end()
     await ended
     return root.passing() ? undefined : output.slice(-2000)
