@@ -101,12 +101,13 @@ function publishDue(status: PoolStatus, seen: Observation, { timing, self }: Poo
   return lastMs === undefined || seen.monotonicMs - lastMs >= timing.heartbeatMs
 }
 
-/** Equal in all that peers act on; growing seconds and words for people wait for the heartbeat. */
+/**
+ * Equal in all that peers act on; growing seconds and words for people wait for the heartbeat. The claim is not compared:
+ * it is the one that was read, since only steps change it.
+ */
 function sameForPeers(a: PoolStatus, b: PoolStatus): boolean {
   return (
     a.digest === b.digest &&
-    a.epoch === b.epoch &&
-    a.active === b.active &&
     a.available === b.available &&
     a.total === b.total &&
     a.desired === b.desired &&

@@ -4,7 +4,7 @@ import type { StatusDocument } from '../../decider/documents.ts'
 import { type Decision, createPoolLoop } from '../../decider/loop.ts'
 import type { OwnCapacity, PoolStatus } from '../../decider/model.ts'
 import { createGitLabReader } from '../../decider/observe/gitlab.ts'
-import { silentLog } from '../../lib/service/log.ts'
+import { type Log, silentLog } from '../../lib/service/log.ts'
 import { poolOf } from './cluster-truth.ts'
 import { type Call, FakeGitLab, HandClock } from './fake-gitlab.ts'
 
@@ -28,6 +28,8 @@ export function scene({ dryRun = false, ownProjectToken = false } = {}) {
   }
   const publisher = createPublisher({ ...deps, project: 1, cluster: 'a', decider: { id: 'pod-1', version: '1.0.0' } })
   const decisions: Decision[] = []
+  const warnings: { fields: object; message: string }[] = []
+  const log: Log = { ...silentLog, warn: (fields, message) => void warnings.push({ fields, message }) }
   const capacity: { own: OwnCapacity } = {
     own: { known: true, available: 4, unknownPods: 0, total: 4, desired: null, servingIds: [10] },
   }
@@ -43,7 +45,7 @@ export function scene({ dryRun = false, ownProjectToken = false } = {}) {
     random: () => 0.5,
     dryRun,
     clock,
-    log: silentLog,
+    log,
     onDecision: decision => {
       decisions.push(decision)
       abort.abort()
@@ -95,6 +97,7 @@ export function scene({ dryRun = false, ownProjectToken = false } = {}) {
     project,
     publisher,
     capacity,
+    warnings,
     says,
     cycle,
     documentOf,

@@ -1,9 +1,9 @@
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { outranks } from '../../decider/views.ts'
 import { World, quiet } from './scenario.ts'
 
 /** Cluster a holds; b has just claimed with a higher claim, serves nothing yet and speaks no more. */
-function claimed() {
+function claimed(t: Test) {
   const scene = quiet('a', 'a')
   scene.peer.says({ active: true, epoch: 4 })
   scene.peer.speaks = false
@@ -86,7 +86,7 @@ t.test('proof of life', t => {
       [6.5, true],
       [6.501, false],
     ] as const) {
-      const { world, decider, peer } = claimed()
+      const { world, decider, peer } = claimed(t)
       for (const gap of [20, 20]) world.step(gap)
       peer.tag()
       world.step(seconds)
@@ -113,7 +113,7 @@ t.test('proof of life', t => {
   })
 
   t.test('a cycle gap of more than two periods voids it until the next change', t => {
-    const { world, decider, peer } = claimed()
+    const { world, decider, peer } = claimed(t)
     peer.tag()
     world.step(20.001)
     t.notOk(decider.demotes)
@@ -126,7 +126,7 @@ t.test('proof of life', t => {
   })
 
   t.test('a gap of exactly two periods voids nothing', t => {
-    const { world, decider, peer } = claimed()
+    const { world, decider, peer } = claimed(t)
     peer.tag()
     world.step(20)
     t.ok(decider.demotes)
@@ -134,7 +134,7 @@ t.test('proof of life', t => {
   })
 
   t.test('a change that is first seen after a gap may be old and proves nothing', t => {
-    const { world, decider, peer } = claimed()
+    const { world, decider, peer } = claimed(t)
     peer.tag()
     peer.says({})
     world.step(30)
@@ -143,7 +143,7 @@ t.test('proof of life', t => {
   })
 
   t.test('a suspended process notices by the wall clock what its monotonic clock did not count', t => {
-    const { world, decider, peer } = claimed()
+    const { world, decider, peer } = claimed(t)
     peer.tag()
     decider.monotonicSkewMs -= 3600_000
     world.step(3601)
@@ -153,7 +153,7 @@ t.test('proof of life', t => {
   })
 
   t.test('a process whose monotonic clock ran on while the wall clock was set back notices as well', t => {
-    const { world, decider, peer } = claimed()
+    const { world, decider, peer } = claimed(t)
     peer.tag()
     decider.wallSkewMs -= 3600_000
     world.step(3600)
@@ -162,7 +162,7 @@ t.test('proof of life', t => {
   })
 
   t.test('a change seen during an outage that hid it for longer than a proof lasts proves nothing', t => {
-    const { world, decider, peer } = claimed()
+    const { world, decider, peer } = claimed(t)
     world.gitlabDown = true
     world.run(50)
     world.gitlabDown = false
@@ -178,7 +178,7 @@ t.test('proof of life', t => {
 
   t.test('a file that is gone, or that cannot be understood, proves nothing', t => {
     for (const file of [{ kind: 'absent' }, { kind: 'unreadable', why: 'schema 2' }] as const) {
-      const { world, decider, peer } = claimed()
+      const { world, decider, peer } = claimed(t)
       peer.tag()
       peer.file = file
       world.step(10)

@@ -137,13 +137,39 @@ t.test('differing configurations', t => {
     t.end()
   })
 
-  t.test('do not fence', t => {
+  t.test('do not fence, not even one that need not be asked', t => {
+    for (const paused of [false, true]) {
+      const { world, decider } = quiet('a', 'a', ['a', 'b', 'c'])
+      const dead = world.cluster('b')
+      dead.tag()
+      for (const runner of dead.runners) runner.paused = paused
+      dead.dies()
+      world.cluster('c').says({ digest: 'another' })
+      world.run(600)
+      t.strictSame(decider.steps(), [])
+    }
+    t.end()
+  })
+
+  t.test('do not yield, though a third one serves with a higher claim', t => {
     const { world, decider } = quiet('a', 'a', ['a', 'b', 'c'])
-    world.cluster('b').tag()
-    world.cluster('b').dies()
-    world.cluster('c').says({ digest: 'another' })
-    world.run(600)
+    world.cluster('b').says({ digest: 'another' })
+    world.cluster('c').tag()
+    world.cluster('c').says({ active: true, epoch: 4 })
+    world.run(100)
     t.strictSame(decider.steps(), [])
+    t.end()
+  })
+
+  t.test('count up to a silence of exactly T_dead', t => {
+    const { world, decider, peer } = quiet('a', 'a')
+    peer.says({ digest: 'another' })
+    world.step(10)
+    peer.speaks = false
+    for (const gap of [20, 20, 15]) world.step(gap)
+    t.equal(decider.plan.state, 'CONFIG_MISMATCH')
+    world.step(0.001)
+    t.not(decider.plan.state, 'CONFIG_MISMATCH')
     t.end()
   })
   t.end()

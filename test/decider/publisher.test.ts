@@ -212,3 +212,83 @@ t.test('leaving is said once, and a failure of it harms nobody', async t => {
   await publisher.leave()
   t.match(published(), { leaving: true, pools: { p: { reason: '1' } } })
 })
+
+t.test('a process that may not write is refused before anything is sent', async t => {
+  const { gitlab, publisher, published } = scene()
+  await publisher.publish('p', part('1'))
+  gitlab.log.length = 0
+  const guard = { maySend: () => false, over: new AbortController().signal }
+  await t.rejects(publisher.publish('p', part('2', true), guard), {
+    kind: 'refused',
+    message: 'GitLab POST /projects/:id/repository/commits: not sent: this process stops or no longer leads',
+  })
+  t.strictSame(gitlab.log, [])
+  await publisher.publish('q', part('q'), { ...guard, maySend: () => true })
+  t.match(published().pools, { p: { reason: '1', active: false } })
+})
+
+t.test('who lost the lease sends nothing, not even what waited for its turn', async t => {
+  const clock = new HandClock()
+  const gitlab = new FakeGitLab(clock)
+  const lost = new AbortController()
+  const decider = { id: 'pod-1', version: '1.0.0' }
+  const publisher = createPublisher({ gitlab, clock, project: 1, cluster: 'a', decider, over: lost.signal })
+  await publisher.publish('p', part('1'))
+  lost.abort()
+  await t.rejects(publisher.publish('p', part('2')), {
+    kind: 'refused',
+    message: /not sent: this process no longer leads$/,
+  })
+  t.equal(gitlab.log.filter(entry => entry.startsWith('publish')).length, 1)
+  t.equal(publisher.doubtMonotonicMs, undefined, 'nothing may land')
+})
+
+t.test('parts of pools that are no longer configured are left out', async t => {
+  const clock = new HandClock()
+  const gitlab = new FakeGitLab(clock)
+  let pools = ['p', 'q']
+  const decider = { id: 'pod-1', version: '1.0.0' }
+  const publisher = createPublisher({ gitlab, clock, project: 1, cluster: 'a', decider, pools: () => pools })
+  publisher.adopt(document(3, { p: part('0'), old: part('0') }))
+  await publisher.publish('q', part('1'))
+  const names = () => Object.keys((JSON.parse(gitlab.files.get('hadr/a:status.json') ?? '') as StatusDocument).pools)
+  t.strictSame(names().sort(), ['p', 'q'])
+  pools = ['q']
+  await publisher.publish('q', part('2'))
+  t.strictSame(names(), ['q'])
+})
+
+t.test('a publish that may still land leaves doubt, one that surely failed does not', async t => {
+  for (const [kind, doubt] of [
+    ['unavailable', true],
+    ['invalid_answer', true],
+    ['forbidden', false],
+  ] as const) {
+    const { clock, gitlab, publisher } = scene()
+    gitlab.fault = call => (call === 'publish' ? { kind } : undefined)
+    clock.nowMs = 4321
+    await t.rejects(publisher.publish('p', part('1')))
+    t.equal(publisher.doubtMonotonicMs, doubt ? 4321 : undefined, kind)
+  }
+  const { gitlab, publisher } = scene()
+  gitlab.onCall = call => {
+    if (call === 'publish') throw new Error('not one of GitLab’s')
+  }
+  await t.rejects(publisher.publish('p', part('1')))
+  t.not(publisher.doubtMonotonicMs, undefined)
+})
+
+t.test('nothing is said of leaving before that', async t => {
+  const { publisher, published } = scene()
+  await publisher.publish('p', part('1'))
+  t.notOk(Object.hasOwn(published(), 'leaving'))
+})
+
+t.test('the fifty newest seqs are remembered', async t => {
+  const { publisher } = scene()
+  for (let count = 1; count <= 50; count++) await publisher.publish('p', part('x'))
+  t.not(publisher.publishedAt(1), undefined)
+  await publisher.publish('p', part('x'))
+  t.equal(publisher.publishedAt(1), undefined)
+  t.not(publisher.publishedAt(2), undefined)
+})

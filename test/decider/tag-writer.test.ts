@@ -91,6 +91,25 @@ t.test('an answer with another list is a mismatch', async t => {
   t.match(await write(10, true), { result: 'mismatch', why: /GitLab kept/ })
 })
 
+t.test('a mismatch says what is wrong', async t => {
+  const { gitlab, write } = scene()
+  t.strictSame(await write(10, true, { clusterTag: 'runner-b' }), {
+    result: 'mismatch',
+    why: 'it no longer carries the cluster tag runner-b',
+  })
+  const replaceTags = gitlab.replaceTags.bind(gitlab)
+  for (const [kept, told] of [
+    [['linux', 'x'], 'linux, x'],
+    [[], 'no tags'],
+    [['runner-a', 'linux', 'other'], 'runner-a, linux, other'],
+    [['runner-a', 'linux', 'rnd-runner', 'more'], 'runner-a, linux, rnd-runner, more'],
+  ] as const) {
+    gitlab.add(10, 'runner-a', 'linux')
+    gitlab.replaceTags = async (id, tags) => ({ ...(await replaceTags(id, tags)), tags: kept })
+    t.strictSame(await write(10, true), { result: 'mismatch', why: `GitLab kept ${told}` })
+  }
+})
+
 t.test('an answer in another order is none', async t => {
   const { gitlab, write } = scene()
   const replaceTags = gitlab.replaceTags.bind(gitlab)
@@ -227,6 +246,92 @@ t.test(
     t.ok(signal.aborted)
   },
 )
+
+t.test('a call that outlasts its deadline is given up: unclear after the write, a failure before', async t => {
+  for (const [call, result] of [
+    ['get', 'failed'],
+    ['put', 'ambiguous'],
+  ] as const) {
+    const { clock, gitlab, write } = scene()
+    const hanging = (_id: number, signal?: AbortSignal) =>
+      new Promise<never>((_resolve, reject) => {
+        signal?.addEventListener('abort', () => reject(signal.reason as Error))
+      })
+    if (call === 'get') gitlab.runner = hanging
+    else gitlab.replaceTags = (id: number, _tags: readonly string[], signal?: AbortSignal) => hanging(id, signal)
+    const writing = write(10, true)
+    await settle()
+    clock.advance(19_999)
+    const first = await Promise.race([writing, settle().then(() => 'waits')])
+    t.equal(first, 'waits')
+    clock.advance(1)
+    t.match(await writing, { result, why: /./ }, call)
+  }
+})
+
+t.test('a failure that is none of GitLab’s is unclear after the write, and told in its words', async t => {
+  const { gitlab, write } = scene()
+  gitlab.onCall = call => {
+    if (call === 'put') throw new Error('out of memory')
+  }
+  t.strictSame(await write(10, true), { result: 'ambiguous', why: 'out of memory' })
+})
+
+t.test('twenty writes go out at once, then twenty a second; idle time saves up no more than twenty', async t => {
+  const { clock, gitlab, write } = scene()
+  for (let id = 100; id < 200; id++) gitlab.add(id, 'runner-a')
+  const started = () => gitlab.log.filter(entry => entry.startsWith('get')).length
+  const deadline = after(clock, 10_000_000)
+  for (let id = 100; id < 130; id++) void write(id, true, { deadline })
+  for (let turns = 0; turns < 20; turns++) await settle()
+  t.equal(started(), 20)
+  for (let more = 1; more <= 3; more++) {
+    clock.advance(49)
+    await settle()
+    t.equal(started(), 19 + more)
+    clock.advance(1)
+    await settle()
+    t.equal(started(), 20 + more)
+  }
+  for (let more = 0; more < 7; more++) {
+    clock.advance(50)
+    await settle()
+  }
+  t.equal(started(), 30)
+  clock.advance(3_600_000)
+  for (let id = 130; id < 160; id++) void write(id, true, { deadline })
+  for (let turns = 0; turns < 20; turns++) await settle()
+  t.equal(started(), 50)
+})
+
+t.test('pools take turns, and one that waits for its pace holds up nobody for long', async t => {
+  const { clock, gitlab, write } = scene()
+  for (let id = 100; id < 160; id++) gitlab.add(id, 'runner-a')
+  const started = () => gitlab.log.filter(entry => entry.startsWith('get')).map(entry => Number(entry.slice(4)))
+  for (let id = 100; id < 130; id++) void write(id, true)
+  for (let turns = 0; turns < 20; turns++) await settle()
+  for (let id = 130; id < 133; id++) void write(id, true, { mainTag: 'qa-runner' })
+  await settle()
+  for (let turns = 0; turns < 6; turns++) {
+    clock.advance(50)
+    await settle()
+  }
+  t.strictSame(started().slice(20), [120, 130, 121, 131, 122, 132])
+})
+
+t.test('what is no longer wanted ends at once, though its pool hangs', async t => {
+  const { gitlab, write } = scene()
+  for (let id = 100; id < 110; id++) gitlab.add(id, 'runner-a')
+  gitlab.onCall = () => new Promise(() => undefined)
+  let may = true
+  const guard = { maySend: () => may, over: new AbortController().signal }
+  for (let id = 100; id < 104; id++) void write(id, true)
+  const waiting = write(105, true, { guard })
+  await settle()
+  may = false
+  void write(106, true)
+  t.strictSame(await waiting, { result: 'expired' })
+})
 
 t.test('writes of another pool do not wait for those of one that hangs', async t => {
   const { gitlab, write } = scene()
