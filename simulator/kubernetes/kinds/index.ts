@@ -21,6 +21,8 @@ const KINDS: Readonly<Record<string, Kind>> = {
   Service: plain,
   ResourceQuota: plain,
   LimitRange: plain,
+  HorizontalPodAutoscaler: plain,
+  ScaledObject: plain,
   MutatingWebhookConfiguration: webhookConfiguration,
 }
 
