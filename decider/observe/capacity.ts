@@ -100,6 +100,15 @@ export function withWorkloads(own: OwnCapacity, workloads: Workloads | undefined
   return { known: true, available: 0, unknownPods: 0, total: 0, desired: 0, servingIds: [], updating }
 }
 
+/**
+ * The pods that a cluster is measured by where strength is health. Pods that were only just asked for do not count
+ * before they first are available: a fleet that grows, or is asked for more than its nodes can hold, is as healthy as it
+ * was. Pods that were there and fail do count. `before`: what this gave last time; undefined at first.
+ */
+export function expectedPods(before: number | undefined, wanted: number, available: number): number {
+  return before === undefined ? wanted : Math.min(wanted, Math.max(before, available))
+}
+
 export function groupByKind(samples: readonly Sample[]): Map<string, Sample[]> {
   const groups = new Map<string, Sample[]>()
   for (const sample of samples) {

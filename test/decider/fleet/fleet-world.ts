@@ -50,7 +50,8 @@ export class FleetWorld {
   readonly clock = createManualClock()
   readonly core: KubernetesCore
   readonly client: KubernetesClient
-  readonly metrics = createFleetMetrics(new Registry())
+  readonly registry = new Registry()
+  readonly metrics = createFleetMetrics(this.registry)
   readonly events: string[] = []
   /** Running jobs by pod, ended pods included until they are gone. */
   readonly jobs = new Map<string, RunningJob[]>()

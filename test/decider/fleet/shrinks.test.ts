@@ -24,7 +24,7 @@ async function playLoad(seed: number, shrinks: number, { races, drains }: Option
   world.readyAfterMs = () => random() * 20_000
   let started = 0
   const start = () => {
-    if (world.startJob(5_000 + random() * 60_000)) started++
+    if (world.startJob(5_000 + random() * 30_000)) started++
   }
   if (races) {
     world.onAsked = () => {
@@ -32,7 +32,7 @@ async function playLoad(seed: number, shrinks: number, { races, drains }: Option
     }
   }
   const config = world.config({
-    rules: { min: 1, max: 12, standby: 1, spare: 1, growBy: 4, windowMs: 10_000, stepMs: 5_000 },
+    rules: { min: 1, max: 20, standby: 1, spare: 1, growBy: 10, windowMs: 10_000, stepMs: 4_000 },
     everyMs: 5_000,
     minGapMs: 1_000,
   })
@@ -45,7 +45,9 @@ async function playLoad(seed: number, shrinks: number, { races, drains }: Option
   let load = 0
   for (let tick = 0; shrunk < shrinks && tick < 40 * shrinks; tick++) {
     world.endJobs()
-    if (random() < 0.1) load = Math.floor(random() * 5)
+    // A burst, then calm until few are left: most of the time something is given up.
+    if (world.wanted <= 2) load = 4 + Math.floor(random() * 8)
+    else if (random() < 0.5) load = random() < 0.8 ? 0 : 1
     // Scraped before new jobs begin, so that Prometheus is always a little behind.
     if (tick % 2 === 0) world.scrape()
     // Nobody watches, and each list would walk through all that ever happened.
