@@ -66,7 +66,8 @@ export async function createStage(options: StageOptions): Promise<Stage> {
   }
 }
 
-function scaledTiming(factor: number): Partial<GitLabTiming> {
+/** GitLab's own intervals, all multiplied. */
+export function scaledTiming(factor: number): Partial<GitLabTiming> {
   const names = Object.keys(GITLAB_TIMING) as (keyof GitLabTiming)[]
   const scaled = (value: number | readonly number[]) =>
     typeof value === 'number' ? value * factor : value.map(each => each * factor)

@@ -31,8 +31,8 @@ export function coreConnection(core: KubernetesCore): Connection {
         body: body === undefined ? '' : JSON.stringify(body),
       })
       if (answer.status > 299)
-        throw errorOfAnswer(`${method} ${subject}`, answer.status, String(answer.body), undefined)
-      return JSON.parse(String(answer.body)) as unknown
+        throw errorOfAnswer(`${method} ${subject}`, answer.status, answer.body, undefined)
+      return JSON.parse(answer.body) as unknown
     },
     lines: () => {
       throw new Error('nobody watches here')
