@@ -6,8 +6,8 @@ import { createDecider } from '../decider/app.ts'
 import { type DeciderConfig, readDeciderConfig } from '../decider/config.ts'
 import { statusPage } from '../decider/status/page.ts'
 import { watchConfig } from '../decider/reload.ts'
-import { createGitLabClient } from '../lib/gitlab/client.ts'
-import type { GitLabClient } from '../lib/gitlab/types.ts'
+import { type GitLabClientOptions, createGitLabClient } from '../lib/gitlab/client.ts'
+import { createGitLabFleet } from '../lib/gitlab/fleet.ts'
 import { createAxiosTransport } from '../lib/http/axios-transport.ts'
 import type { HttpTransport } from '../lib/http/transport.ts'
 import { createPrometheusClient } from '../lib/prometheus/client.ts'
@@ -23,6 +23,7 @@ import { createTokenSource } from '../lib/service/token-source.ts'
 import { kubeconfigFile, kubeconfigOption } from './kubeconfig.ts'
 import { readStatusPage } from './status-page.ts'
 import { statusRoutes } from './decider/routes.ts'
+import { createFleetParts, rivalMistakes } from './decider/fleet.ts'
 import { type KubernetesParts, connectKubernetes, identityOf, knowsKubernetes } from './decider/kubernetes.ts'
 import { VERSION } from './version.ts'
 
@@ -120,13 +121,19 @@ async function serve({ config, text, flags, kubeconfig, listen, env }: Serving):
     : NO_KUBERNETES
   if (!kubernetes) return
   stack.add('Kubernetes', () => kubernetes.close())
+  const rivals = await rivalMistakes(config, kubernetes, { clock, log })
+  if (rivals.length > 0) {
+    fail(rivals.map(rival => `${flags.config}: ${rival}`).join('\n'))
+    await stack.drain({ withinMs: STOP_WITHIN_MS })
+    return
+  }
 
   let count: (endpoint: string, outcome: string) => void = () => undefined
   let rateLimit: (remaining: number) => void = () => undefined
-  const clientFor = async (token: { file?: string; value?: string }): Promise<GitLabClient> => {
+  const clientOptions = async (token: { file?: string; value?: string }): Promise<GitLabClientOptions> => {
     const ca = await readCa(config.gitlab.caFile)
     const source = createTokenSource({ ...token, log })
-    return createGitLabClient({
+    return {
       url: config.gitlab.url,
       transport: createAxiosTransport({ ...ca, maxSockets: GITLAB_SOCKETS }),
       token: () => source.token(),
@@ -136,22 +143,36 @@ async function serve({ config, text, flags, kubeconfig, listen, env }: Serving):
       userAgent,
       onRequest: (endpoint, outcome) => count(endpoint, outcome),
       onRateLimit: remaining => rateLimit(remaining),
-    })
+    }
   }
   const { tokenFile, projectTokenFile } = config.gitlab
-  const runners = await clientFor({
+  const runnersOptions = await clientOptions({
     ...(tokenFile === undefined ? {} : { file: tokenFile }),
     ...(envToken === undefined ? {} : { value: envToken }),
   })
-  const project = projectTokenFile === undefined ? runners : await clientFor({ file: projectTokenFile })
+  const runners = createGitLabClient(runnersOptions)
+  const project =
+    projectTokenFile === undefined ? runners : createGitLabClient(await clientOptions({ file: projectTokenFile }))
   const prometheus = createPrometheusClient({
     url: config.prometheus.url,
     transport: await prometheusTransport(config.prometheus, log),
     clock,
   })
 
+  const fleet = createFleetParts({
+    config,
+    prometheus,
+    gitlab: createGitLabFleet(runnersOptions),
+    kubernetes,
+    registry,
+    dryRun: flags.dryRun,
+    clock,
+    random,
+    log,
+  })
   const decider = createDecider({
     config,
+    fleet: fleet.fleet,
     runners,
     project,
     prometheus,
@@ -181,6 +202,9 @@ async function serve({ config, text, flags, kubeconfig, listen, env }: Serving):
   await ops.start()
   stack.add('ops server', () => ops.stop())
   log.info({ cluster: config.cluster, profile: config.profile, dryRun: flags.dryRun }, 'the decider starts')
+  // Hints are a convenience: without them the fleets look as often as they always do.
+  await fleet.hooks?.start().catch((error: unknown) => log.error({ err: error }, 'jobHooks.listen cannot be used'))
+  stack.add('job hooks', () => fleet.hooks?.stop())
   decider.start()
   stack.add('events', () => kubernetes.events?.flush())
   stack.add('decider', () => decider.stop())

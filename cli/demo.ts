@@ -6,15 +6,18 @@ import { systemClock } from '../lib/service/clock.ts'
 import { EXIT_USAGE } from '../lib/service/exit.ts'
 import { silentLog } from '../lib/service/log.ts'
 import { prometheusVersion } from '../simulator/prometheus/process.ts'
+import { runFleetDemo } from './demo/fleet/run.ts'
 import { type Paint, painter } from './demo/picture.ts'
 import { Screen } from './demo/screen.ts'
 import { type Outcome, playScript } from './demo/script.ts'
 import { createStage } from './demo/stage.ts'
+import type { StageOptions } from './demo/stage-options.ts'
 import { VERSION } from './version.ts'
 
 interface DemoFlags {
   timeScale: number
   serve: boolean
+  fleet: boolean
   color: boolean
   keepFiles: boolean
 }
@@ -33,7 +36,14 @@ export async function runDemo(argv: readonly string[], env: NodeJS.ProcessEnv): 
   }
 
   const version = await prometheusVersion()
-  screen.line(paint('bold', 'gitlab-runner-hadr: two clusters, one main tag, and one of them dies'))
+  screen.line(
+    paint(
+      'bold',
+      flags.fleet
+        ? 'gitlab-runner-hadr: the runner managers of a cluster follow the demand'
+        : 'gitlab-runner-hadr: two clusters, one main tag, and one of them dies',
+    ),
+  )
   screen.line(
     version === undefined
       ? 'Prometheus: none on the PATH, so a simulated query endpoint stands in. Debian: apt-get install prometheus.'
@@ -44,7 +54,7 @@ export async function runDemo(argv: readonly string[], env: NodeJS.ProcessEnv): 
   )
 
   const folder = await mkdtemp(join(tmpdir(), 'hadr-demo-'))
-  const stage = await createStage({
+  const options: StageOptions = {
     timeScale: flags.timeScale,
     clusters: ['a', 'b'],
     runnersPerCluster: 3,
@@ -55,7 +65,19 @@ export async function runDemo(argv: readonly string[], env: NodeJS.ProcessEnv): 
     random: Math.random,
     log: silentLog,
     signal: stopping.signal,
-  })
+  }
+  if (flags.fleet) {
+    process.exitCode = await runFleetDemo({ options, screen, paint, clock }).then(
+      held => (held ? 0 : 1),
+      (error: unknown) => {
+        screen.line(error instanceof Error ? error.message : String(error))
+        return 1
+      },
+    )
+    await cleanUp(folder, flags, screen)
+    return
+  }
+  const stage = await createStage(options)
   try {
     // One after the other, as clusters are adopted in life: the one that serves already comes first.
     for (const cluster of stage.clusters) {
@@ -78,9 +100,13 @@ export async function runDemo(argv: readonly string[], env: NodeJS.ProcessEnv): 
     process.exitCode = 1
   } finally {
     await stage.close()
-    if (flags.keepFiles || process.exitCode === 1) screen.line(`Logs and configurations: ${folder}`)
-    else await rm(folder, { recursive: true, force: true })
+    await cleanUp(folder, flags, screen)
   }
+}
+
+async function cleanUp(folder: string, { keepFiles }: DemoFlags, screen: Screen): Promise<void> {
+  if (keepFiles || process.exitCode === 1) screen.line(`Logs and configurations: ${folder}`)
+  else await rm(folder, { recursive: true, force: true })
 }
 
 function summarise(outcome: Outcome, screen: Screen, paint: Paint, timeScale: number): void {
@@ -115,6 +141,11 @@ function parse(argv: readonly string[]): DemoFlags {
         .argParser(toScale),
     )
     .addOption(new Option('--serve', 'keep everything running after the story').env('HADR_SERVE').default(false))
+    .addOption(
+      new Option('--fleet', 'tell another story: load rises and falls, and runner managers follow it')
+        .env('HADR_FLEET')
+        .default(false),
+    )
     .addOption(new Option('--keep-files', 'keep logs and configurations').env('HADR_KEEP_FILES').default(false))
     .addOption(new Option('--no-color', 'plain text').env('HADR_NO_COLOR'))
     .version(VERSION)

@@ -1,5 +1,7 @@
 import type { Registry } from 'prom-client'
 import { type DeciderConfig, poolsOf, restartKeys } from './config.ts'
+import type { Fleet } from './fleet/fleet.ts'
+import { withFleet } from './fleet/report.ts'
 import type { Decision } from './loop.ts'
 import { type DeciderMetrics, createDeciderMetrics } from './metrics.ts'
 import type { EventReporter } from './status/events.ts'
@@ -25,6 +27,8 @@ export interface DeciderDeps extends TermDeps {
    */
   campaign?: (onLeading: (lost: AbortSignal) => void) => Campaign
   events?: EventReporter
+  /** Where the number of runners follows the demand; works beside the cycles and delays none. */
+  fleet?: Fleet
 }
 
 export interface Decider {
@@ -66,7 +70,7 @@ const NEVER = () => new AbortController().signal
 
 /** The decider of one cluster: a term of work for as long as it leads, one after the other, never two at once. */
 export function createDecider(deps: DeciderDeps): Decider {
-  const { identity, dryRun, log, events } = deps
+  const { identity, dryRun, log, events, fleet } = deps
   let { config } = deps
   const metrics = createDeciderMetrics(deps.registry)
   const records = new Map<string, DecisionRecords>()
@@ -103,6 +107,7 @@ export function createDecider(deps: DeciderDeps): Decider {
     book.record(decision)
     metrics.record(decision, decision.config)
     events?.record(decision)
+    fleet?.record(decision)
   }
 
   async function lead(leading: Leading): Promise<void> {
@@ -110,6 +115,7 @@ export function createDecider(deps: DeciderDeps): Decider {
     openBooks()
     metrics.lead(true)
     const mine = startTerm({ ...deps, config }, leading, onDecision)
+    fleet?.lead(leading)
     term = mine
     leading.lost.addEventListener(
       'abort',
@@ -130,7 +136,7 @@ export function createDecider(deps: DeciderDeps): Decider {
   }
 
   async function stop(): Promise<void> {
-    await term?.stop()
+    await Promise.all([term?.stop(), fleet?.stop()])
     await campaign?.stop()
   }
 
@@ -151,6 +157,7 @@ export function createDecider(deps: DeciderDeps): Decider {
       const refused = restartKeys(config, wanted)
       if (refused.length > 0) return refused
       config = wanted
+      fleet?.use(config)
       if (term) {
         openBooks()
         term.use(config)
@@ -167,7 +174,10 @@ export function createDecider(deps: DeciderDeps): Decider {
       role: leads() ? 'leader' : 'standby',
       leader: leaderName(),
       pools: leads()
-        ? [...books.values()].map(book => book.report(deps.clock.wallMs())).filter(report => report !== undefined)
+        ? [...books.values()]
+            .map(book => book.report(deps.clock.wallMs()))
+            .filter(report => report !== undefined)
+            .map(report => withFleet(report, fleet?.report(report.pool)))
         : [],
     }),
   }

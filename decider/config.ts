@@ -3,6 +3,7 @@ import { type Mistake, createConfigReader } from '../lib/service/config.ts'
 import type { ConfigOf } from '../lib/service/config-type.ts'
 import type { RunnerOwner } from '../lib/gitlab/types.ts'
 import type { PoolConfig } from './model.ts'
+import { fleetMistakes, fleetSchema, jobHooksSchema } from './fleet/config.ts'
 import { digestOf, poolNameOf } from './pool.ts'
 import { PROFILES, timingOf } from './timing.ts'
 
@@ -105,6 +106,7 @@ export const deciderConfigSchema = {
       default: ':8080',
       description: 'where the status page, /status, /status/decisions, /metrics, /livez and /readyz are served',
     },
+    jobHooks: jobHooksSchema,
     profile: {
       enum: PROFILES,
       default: 'balanced',
@@ -141,6 +143,7 @@ export const deciderConfigSchema = {
             description: 'how much stronger another cluster must be, at least; 20 % more counts when that is larger',
           },
           runners: workloads,
+          fleet: fleetSchema,
           clusters: {
             type: 'array',
             description: 'this cluster and the others; the same in all deciders',
@@ -170,23 +173,33 @@ export type DeciderConfig = ConfigOf<typeof deciderConfigSchema>
 const MARGIN_RATIO = 0.2
 
 /** Reads the configuration file; all mistakes at once. */
-export const readDeciderConfig = createConfigReader(deciderConfigSchema, config => mistakesBetweenFields(config))
+export const readDeciderConfig = createConfigReader(deciderConfigSchema, config => [
+  ...mistakesBetweenFields(config),
+  ...fleetMistakes(config),
+])
 
 /** The pools as the protocol needs them. */
 export function poolsOf(config: DeciderConfig): PoolConfig[] {
   const timing = timingOf(config.profile, config.timeScale)
-  return config.pools.map(pool => ({
-    name: pool.name ?? poolNameOf(pool.mainTag),
-    mainTag: pool.mainTag,
-    self: config.cluster,
-    clusters: pool.clusters,
-    strength: pool.strength,
-    margin: pool.margin,
-    marginRatio: MARGIN_RATIO,
-    timing,
-    digest: digestOf(pool),
-    ...workloadsOf(pool.runners ?? config.runners),
-  }))
+  return config.pools
+    .map(pool => withStrength(pool))
+    .map(pool => ({
+      name: pool.name ?? poolNameOf(pool.mainTag),
+      mainTag: pool.mainTag,
+      self: config.cluster,
+      clusters: pool.clusters,
+      strength: pool.strength,
+      margin: pool.margin,
+      marginRatio: MARGIN_RATIO,
+      timing,
+      digest: digestOf(pool),
+      ...workloadsOf(pool.runners ?? config.runners),
+    }))
+}
+
+/** A fleet that follows the demand would look weak whenever it is calm, so that its strength is health. */
+function withStrength(pool: DeciderConfig['pools'][number]): DeciderConfig['pools'][number] {
+  return pool.fleet ? { ...pool, strength: 'health' } : pool
 }
 
 function workloadsOf(workloads: DeciderConfig['runners']): Pick<PoolConfig, 'workloads'> {
@@ -201,7 +214,7 @@ export function runnerOwnerOf({ gitlab }: Pick<DeciderConfig, 'gitlab'>): Runner
 
 /** Everything but pools and profile is built into the process: of these the ones that differ. */
 export function restartKeys(running: DeciderConfig, wanted: DeciderConfig): string[] {
-  const keys = ['cluster', 'gitlab', 'prometheus', 'lease', 'listen'] as const
+  const keys = ['cluster', 'gitlab', 'prometheus', 'lease', 'listen', 'jobHooks'] as const
   return keys.filter(key => !isDeepStrictEqual(running[key], wanted[key]))
 }
 

@@ -9,7 +9,7 @@ import type { WriteGuard } from './act/write-guard.ts'
 import { type DeciderConfig, poolsOf, runnerOwnerOf } from './config.ts'
 import { type Decision, type LoopDeps, type PoolLoop, createPoolLoop } from './loop.ts'
 import type { OwnCapacity, PoolConfig, RunnerView } from './model.ts'
-import { capacityOf, capacityQuery, withWorkloads } from './observe/capacity.ts'
+import { capacityOf, capacityQuery, expectedPods, withWorkloads } from './observe/capacity.ts'
 import { createGitLabReader } from './observe/gitlab.ts'
 import type { WorkloadReader } from './observe/workloads.ts'
 
@@ -109,6 +109,13 @@ export function startTerm(deps: TermDeps, leading: Leading, onDecision: (decisio
     setMaxListeners(0, stop.signal)
     const guard: WriteGuard = { maySend: () => !stop.signal.aborted && leading.still(), over: lost }
     const turn = { lastMs: clock.monotonicMs(), readable: false }
+    let expected: number | undefined
+    /** What is known for certain decides; an unknown capacity expects what the last one did. */
+    const measured = (own: OwnCapacity, current: PoolConfig): OwnCapacity => {
+      if (current.strength !== 'health' || !own.known || own.desired === null) return own
+      expected = expectedPods(expected, own.desired, own.available)
+      return { ...own, desired: expected }
+    }
     const loop = createPoolLoop(pool, {
       runners: deps.runners,
       project: deps.project,
@@ -118,7 +125,7 @@ export function startTerm(deps: TermDeps, leading: Leading, onDecision: (decisio
       readGitLab,
       readCapacity: async (runners, current, signal) => {
         const reading = deps.readWorkloads?.(current, signal)
-        return withWorkloads(await readPods(runners, current, signal), await reading)
+        return measured(withWorkloads(await readPods(runners, current, signal), await reading), current)
       },
       clock,
       random,

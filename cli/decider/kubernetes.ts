@@ -3,7 +3,7 @@ import type { Campaign } from '../../decider/app.ts'
 import type { DeciderConfig } from '../../decider/config.ts'
 import { type WorkloadReader, createWorkloadReader } from '../../decider/observe/workloads.ts'
 import { type EventReporter, createEventReporter } from '../../decider/status/events.ts'
-import { createKubernetesClient } from '../../lib/kubernetes/client.ts'
+import { type KubernetesClient, createKubernetesClient } from '../../lib/kubernetes/client.ts'
 import { loadKubeConfig, openConnection } from '../../lib/kubernetes/connection.ts'
 import { startElector } from '../../lib/kubernetes/elector.ts'
 import type { Clock, Random } from '../../lib/service/clock.ts'
@@ -14,6 +14,9 @@ export interface KubernetesParts {
   campaign?: (onLeading: (lost: AbortSignal) => void) => Campaign
   events?: EventReporter
   readWorkloads?: WorkloadReader
+  /** Of this process, and the namespace that it runs in. */
+  client?: KubernetesClient
+  namespace?: string
   close(): Promise<void>
 }
 
@@ -61,6 +64,8 @@ export async function connectKubernetes(setting: KubernetesSetting): Promise<Kub
       events: createEventReporter({ kubernetes, pod: { namespace: home, name: podName }, clock, log }),
     }),
     readWorkloads: createWorkloadReader({ kubernetes, namespace: home, clock, log }),
+    client: kubernetes,
+    namespace: home,
     close: () => connection.close(),
   }
 }

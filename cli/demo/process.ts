@@ -9,8 +9,11 @@ export interface Program {
   name: string
   /** Dies at once, as on a lost node. Resolves when it is gone. */
   kill(): Promise<void>
-  /** SIGTERM, and SIGKILL when it does not leave within `withinMs`. Resolves with the exit code, null if killed. */
-  stop(withinMs: number): Promise<number | null>
+  /**
+   * SIGTERM, or another signal, and SIGKILL when it does not leave within `withinMs`. Resolves with the exit code, null if
+   * killed.
+   */
+  stop(withinMs: number, signal?: NodeJS.Signals): Promise<number | null>
 }
 
 /** Starts `node <script> <args>`. `environment` is all it sees, so that nothing of the caller's leaks in. */
@@ -34,8 +37,8 @@ export function startProgram(
       send(child, 'SIGKILL')
       await exited
     },
-    async stop(withinMs) {
-      send(child, 'SIGTERM')
+    async stop(withinMs, signal = 'SIGTERM') {
+      send(child, signal)
       const cancel = clock.after(withinMs, () => send(child, 'SIGKILL'))
       const [code] = await exited
       cancel()

@@ -7,6 +7,10 @@ const LOOK_WITHIN_MS = 1500
 
 /** The pool as a cluster's decider sees it; undefined: the decider does not answer. */
 export async function poolReport({ deciderUrl }: StageCluster): Promise<PoolReport | undefined> {
+  return poolReportAt(deciderUrl)
+}
+
+export async function poolReportAt(deciderUrl: string): Promise<PoolReport | undefined> {
   try {
     const answer = await fetch(`${deciderUrl}/status`, { signal: AbortSignal.timeout(LOOK_WITHIN_MS) })
     const report = (await answer.json()) as StatusReport

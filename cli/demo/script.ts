@@ -166,7 +166,7 @@ export async function playScript(deps: ScriptDeps): Promise<Outcome> {
 }
 
 /** Resolves when `holds`; rejects, naming what was waited for, when that takes too long. */
-async function waitFor(
+export async function waitFor(
   clock: Clock,
   what: string,
   withinMs: number,
@@ -189,7 +189,7 @@ async function waitFor(
 }
 
 /** Does `work` at once and then every `everyMs`, until the signal aborts. */
-async function repeat(clock: Clock, everyMs: number, signal: AbortSignal, work: () => unknown): Promise<void> {
+export async function repeat(clock: Clock, everyMs: number, signal: AbortSignal, work: () => unknown): Promise<void> {
   while (!signal.aborted) {
     await work()
     await clock.sleep(everyMs, signal).catch(() => undefined)

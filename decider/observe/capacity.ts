@@ -100,7 +100,16 @@ export function withWorkloads(own: OwnCapacity, workloads: Workloads | undefined
   return { known: true, available: 0, unknownPods: 0, total: 0, desired: 0, servingIds: [], updating }
 }
 
-function groupByKind(samples: readonly Sample[]): Map<string, Sample[]> {
+/**
+ * The pods that a cluster is measured by where strength is health. Pods that were only just asked for do not count
+ * before they first are available: a fleet that grows, or is asked for more than its nodes can hold, is as healthy as it
+ * was. Pods that were there and fail do count. `before`: what this gave last time; undefined at first.
+ */
+export function expectedPods(before: number | undefined, wanted: number, available: number): number {
+  return before === undefined ? wanted : Math.min(wanted, Math.max(before, available))
+}
+
+export function groupByKind(samples: readonly Sample[]): Map<string, Sample[]> {
   const groups = new Map<string, Sample[]>()
   for (const sample of samples) {
     const kind = sample.labels['hadr_kind'] ?? ''
@@ -140,13 +149,13 @@ function verdictOf({ said }: Pod): boolean | undefined {
 }
 
 /** The series whose sample, taken at the `timestamp()` that `at` holds, is young enough. */
-function freshKeys(at: readonly Sample[] | undefined, oldestMs: number): Set<string> {
+export function freshKeys(at: readonly Sample[] | undefined, oldestMs: number): Set<string> {
   const fresh = (at ?? []).filter(sample => sample.value !== undefined && sample.value * 1000 >= oldestMs)
   return new Set(fresh.map(keyOf))
 }
 
 /** A series' identity without its name and kind, which `timestamp()` and `label_replace()` change. */
-function keyOf({ labels }: Sample): string {
+export function keyOf({ labels }: Sample): string {
   const rest = Object.entries(labels).filter(([name]) => name !== '__name__' && name !== 'hadr_kind')
   return JSON.stringify(rest.sort(([a], [b]) => (a < b ? -1 : 1)))
 }

@@ -8,6 +8,8 @@ import type { Alert } from '../model.ts'
 /** Tells Kubernetes what `kubectl get events` should show. Never throws and never waits. */
 export interface EventReporter {
   record(decision: Decision): void
+  /** Something else that people should see; `reason` is a word in CamelCase. */
+  tell(type: 'Normal' | 'Warning', reason: string, action: string, note: string): void
   /** Resolves when what was told so far has been sent or given up. */
   flush(): Promise<void>
 }
@@ -77,6 +79,7 @@ export function createEventReporter({ kubernetes, pod, clock, log }: EventReport
       for (const word of wordsOf(decision, said, last.get(decision.pool))) tell(word)
       last.set(decision.pool, said)
     },
+    tell: (type, reason, action, note) => tell({ type, reason, action, note }),
     flush: async () => {
       await sending
     },

@@ -1,3 +1,4 @@
+import type { FleetReport } from '../fleet/report.ts'
 import type { Decision } from '../loop.ts'
 import { ageMs } from '../memory.ts'
 import type { Alert, PoolConfig, State } from '../model.ts'
@@ -65,6 +66,8 @@ export interface PoolReport {
   clusters: ClusterReport[]
   alerts: readonly Alert[]
   decisions: DecisionReport[]
+  /** Only of a pool with a fleet. */
+  fleet?: FleetReport
 }
 
 /** What `/status` tells of one pool: the newest decision in full, and the last ones that changed or wrote something. */

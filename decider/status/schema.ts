@@ -48,7 +48,27 @@ const cluster = object({
 
 const wish = { until: instant, by: { type: 'string' }, why: { type: 'string' } }
 
-const pool = object({
+const words = { type: 'array', items: { type: 'string' } } as const
+const fleet = object(
+  {
+    at: { ...orNull(instant), description: 'when it last looked' },
+    scale: { enum: ['export', 'patch'], description: 'patch: the decider scales the Deployment itself' },
+    dryRun: { type: 'boolean' },
+    desired: { ...orNull(count), description: 'runner managers that this cluster should have' },
+    replicas: { ...orNull(count), description: 'runner managers that are asked for now' },
+    running: { ...count, description: 'jobs' },
+    pending: { ...count, description: 'jobs that wait for this cluster, as far as is known' },
+    managers: { ...count, description: 'those that Prometheus shows' },
+    idle: { ...count, description: 'of them without a job' },
+    slots: { ...orNull(count), description: 'jobs that one manager runs at once' },
+    explain: { type: 'string', description: 'why it is this number' },
+    problems: { ...words, description: 'what keeps it from following the demand; also among those of the pool' },
+    housekeeping: { ...words, description: 'what the last round did, or would have done' },
+  },
+  { description: 'only of a pool whose runner managers follow the demand' },
+)
+
+const poolProperties = {
   pool: { type: 'string' },
   mainTag: { type: 'string' },
   verdict: { enum: VERDICTS, description: 'nobody: no cluster holds the main tag; degraded: see problems' },
@@ -116,7 +136,9 @@ const pool = object({
       },
     }),
   },
-})
+  fleet,
+}
+const pool = object(poolProperties, { optional: ['fleet'] })
 
 /** What `/status` answers with; published as docs/status.schema.json. */
 export const statusSchema = {

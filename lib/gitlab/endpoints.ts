@@ -20,6 +20,11 @@ export const ENDPOINTS = [
   'GET /projects/:id/repository/branches',
   'GET /projects/:id/repository/tree',
   'PUT /projects/:id/repository/files/:path',
+  'GET /groups/:id/projects',
+  'GET /projects/:id/jobs',
+  'POST /projects/:id/runners',
+  'DELETE /runners/:id',
+  'DELETE /runners/managers',
 ] as const
 export type Endpoint = (typeof ENDPOINTS)[number]
 

@@ -175,7 +175,7 @@ function understand<T>(
 ): T {
   const { status, headers, body } = response
   if (status >= 200 && status < 300) {
-    const json = parseJson(body)
+    const json = status === 204 ? null : parseJson(body)
     if (json === undefined) throw new ShapeError('the body', 'JSON')
     return call.read({ json: new Json(json), headers, serverMs, safeText })
   }

@@ -17,6 +17,7 @@ const MAX_NOTE = 1024
 const PAGE = 500
 /** A list longer than this many pages is not one that the programs ask for. */
 const MAX_PAGES = 20
+const MERGE_PATCH = 'application/merge-patch+json'
 const JSON_PATCH = 'application/json-patch+json'
 
 /** Exactly the calls the programs make. Every method rejects with KubernetesError and nothing else. */
@@ -48,6 +49,12 @@ export interface KubernetesClient {
   scaleDeployment(namespace: string, name: string, from: number, to: number, signal?: AbortSignal): Promise<Scale>
   /** All pages of one consistent list. */
   pods(namespace: string, labelSelector: string, signal?: AbortSignal): Promise<KubernetesObject[]>
+  /** Sets one annotation of a pod and leaves the others. */
+  annotatePod(namespace: string, name: string, annotation: string, value: string, signal?: AbortSignal): Promise<void>
+  /** All pages of one consistent list. */
+  horizontalPodAutoscalers(namespace: string, signal?: AbortSignal): Promise<KubernetesObject[]>
+  /** KEDA's; none where KEDA is not installed. */
+  scaledObjects(namespace: string, signal?: AbortSignal): Promise<KubernetesObject[]>
   createEvent(event: KubernetesEvent, signal?: AbortSignal): Promise<void>
   /** Whether the caller itself may do this. */
   allowed(question: AccessQuestion, signal?: AbortSignal): Promise<boolean>
@@ -56,6 +63,8 @@ export interface KubernetesClient {
 const SECRETS = '/api/v1'
 const LEASES = '/apis/coordination.k8s.io/v1'
 const APPS = '/apis/apps/v1'
+const AUTOSCALING = '/apis/autoscaling/v2'
+const KEDA = '/apis/keda.sh/v1alpha1'
 const WEBHOOKS = '/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations'
 
 export function createKubernetesClient({
@@ -90,7 +99,7 @@ export function createKubernetesClient({
   ): Promise<KubernetesObject[]> {
     const path = `${root}/namespaces/${encodeURIComponent(namespace)}/${plural}`
     const call: Call = { method: 'GET', path, subject: `${plural} ${namespace}`, ...(signal && { signal }) }
-    return (await listAll(connection, call, { labelSelector })).items
+    return (await listAll(connection, call, labelSelector === '' ? {} : { labelSelector })).items
   }
   const placeOf = (root: string, plural: string, { metadata }: KubernetesObject) =>
     named(root, metadata.namespace ?? '', plural, metadata.name)
@@ -140,6 +149,21 @@ export function createKubernetesClient({
     deployments: (namespace, selector, signal) => selected(APPS, namespace, 'deployments', selector, signal),
     statefulSets: (namespace, selector, signal) => selected(APPS, namespace, 'statefulsets', selector, signal),
     pods: (namespace, selector, signal) => selected('/api/v1', namespace, 'pods', selector, signal),
+    annotatePod: async (namespace, name, annotation, value, signal) => {
+      const at = named('/api/v1', namespace, 'pods', name)
+      const body = { metadata: { annotations: { [annotation]: value } } }
+      await object({ method: 'PATCH', ...at, body, contentType: MERGE_PATCH, ...(signal && { signal }) })
+    },
+    horizontalPodAutoscalers: (namespace, signal) =>
+      selected(AUTOSCALING, namespace, 'horizontalpodautoscalers', '', signal),
+    scaledObjects: async (namespace, signal) => {
+      try {
+        return await selected(KEDA, namespace, 'scaledobjects', '', signal)
+      } catch (error) {
+        if (error instanceof KubernetesError && error.kind === 'not_found') return []
+        throw error
+      }
+    },
     createEvent: async (event, signal) => {
       const { namespace } = event.regarding
       await connection.call({

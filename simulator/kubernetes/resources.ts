@@ -53,6 +53,14 @@ export const RESOURCES = {
   leases: namespaced('coordination.k8s.io', 'leases', 'Lease'),
   deployments: namespaced('apps', 'deployments', 'Deployment', ['scale', 'status']),
   statefulsets: namespaced('apps', 'statefulsets', 'StatefulSet', ['status']),
+  horizontalPodAutoscalers: {
+    ...namespaced('autoscaling', 'horizontalpodautoscalers', 'HorizontalPodAutoscaler', ['status']),
+    version: 'v2',
+  },
+  scaledObjects: {
+    ...namespaced('keda.sh', 'scaledobjects', 'ScaledObject', ['status']),
+    version: 'v1alpha1',
+  },
   webhookConfigurations: {
     group: 'admissionregistration.k8s.io',
     version: 'v1',

@@ -34,6 +34,10 @@ export interface KubernetesState {
   remove(kind: StoredKind, namespace: string, name: string): void
   /** Writes a Deployment's status as its controller would. */
   setDeploymentStatus(namespace: string, name: string, status: KubeObject): void
+  /** Changes an object in place, past the API; nothing happens when there is none. */
+  change(kind: StoredKind, namespace: string, name: string, edit: (object: KubeObject) => void): void
+  /** Calls the listener after each write; the returned function ends that. */
+  onChange(listener: () => void): () => void
   /** Old versions can no longer be watched: 410 for whoever resumes. */
   forgetHistory(): void
   /** Open watches stay open and silent, as on a half-open connection. What happens meanwhile is not sent later. */
@@ -83,6 +87,13 @@ export function createState(context: Context): KubernetesState {
       Object.assign(ensureRecord(object, 'status'), status)
       store.put(RESOURCES.deployments, namespace, name, object)
     },
+    change: (kind, namespace, name, edit) => {
+      const object = store.get(RESOURCES[kind], namespace, name)
+      if (!object) return
+      edit(object)
+      store.put(RESOURCES[kind], namespace, name, object)
+    },
+    onChange: listener => store.subscribe(listener),
     forgetHistory: () => store.forgetHistory(),
     freezeWatches: frozen => {
       context.watchesFrozen = frozen

@@ -41,10 +41,19 @@ const AVAILABLE = 'gitlab_runner_hadr_sidecar_available'
 const INFO = 'gitlab_runner_hadr_sidecar_runner_info'
 const UP_JOB = '(.*/)?gitlab-runner-hadr'
 const UP = `up{job=~"${UP_JOB}"}`
+/** Of a fleet's query, by their kind. */
+const FLEET = {
+  info: INFO,
+  told: 'gitlab_runner_hadr_sidecar_running_jobs',
+  jobs: 'gitlab_runner_jobs',
+  limit: 'gitlab_runner_limit',
+  concurrent: 'gitlab_runner_concurrent',
+}
+const KEPT = new Set([AVAILABLE, ...Object.values(FLEET)])
 const MAX_SCRAPE_BYTES = 8 * 1024 * 1024
 
 /**
- * The parts of the one query that is understood, each with what it selects; they are joined by `or` in any order. PromQL
+ * The parts of the queries that are understood, each with what it selects; they are joined by `or` in any order. PromQL
  * would be a program of its own, so every other query is refused as Prometheus refuses what it cannot execute.
  */
 const PARTS: Readonly<Record<string, (scrapes: readonly Scrape[]) => { labels: Labels; value: number }[]>> = {
@@ -59,10 +68,19 @@ const PARTS: Readonly<Record<string, (scrapes: readonly Scrape[]) => { labels: L
     })),
   [labelled(`timestamp(${UP})`, 'up_at')]: scrapes =>
     targetsOf(scrapes).map(({ target, atMs }) => ({ labels: { ...target, hadr_kind: 'up_at' }, value: atMs / 1000 })),
+  ...Object.fromEntries(
+    Object.entries(FLEET).flatMap(([kind, name]) => [
+      [labelled(name, kind), (scrapes: readonly Scrape[]) => select(scrapes, name, kind)],
+      [
+        labelled(`timestamp(${name})`, `${kind}_at`),
+        (scrapes: readonly Scrape[]) => selectTimes(scrapes, name, `${kind}_at`),
+      ],
+    ]),
+  ),
 }
 
 /**
- * Stands in for Prometheus where that is not installed, for the decider's query alone: scrapes its targets at once and
+ * Stands in for Prometheus where that is not installed, for the decider's queries alone: scrapes its targets at once and
  * then each interval, and answers `/api/v1/query`. As with Prometheus, the series of a target vanish with its first
  * failed scrape, and `up` turns 0.
  */
@@ -84,7 +102,7 @@ export async function startPrometheusEndpoint(options: PrometheusEndpointOptions
       )
       if (status !== 200) return { target, atMs, up: false, series: [] }
       const series = readExposition(body)
-        .filter(({ name }) => name === AVAILABLE || name === INFO)
+        .filter(({ name }) => KEPT.has(name))
         .map(({ name, labels, value }) => ({ labels: { ...labels, ...target, __name__: name }, value }))
       return { target, atMs, up: true, series }
     } catch {
@@ -132,10 +150,10 @@ export async function startPrometheusEndpoint(options: PrometheusEndpointOptions
 }
 
 function answer(response: ServerResponse, query: string, scrapes: readonly Scrape[], nowMs: number): void {
-  const parts = query.split(/\sor\s/).map(normal)
-  const known = Object.entries(PARTS)
-  const understood = parts.length === known.length && known.every(([part]) => parts.includes(part))
-  const result = known.flatMap(([, selectPart]) => selectPart(scrapes))
+  const parts = new Set(query.split(/\sor\s/).map(normal))
+  const selects = [...parts].map(part => (Object.hasOwn(PARTS, part) ? PARTS[part] : undefined))
+  const understood = selects.every(selectPart => selectPart !== undefined)
+  const result = selects.flatMap(selectPart => selectPart?.(scrapes) ?? [])
   const content = understood
     ? {
         status: 'success',
@@ -147,7 +165,7 @@ function answer(response: ServerResponse, query: string, scrapes: readonly Scrap
     : {
         status: 'error',
         errorType: 'execution',
-        error: "this simulated Prometheus executes the decider's query only",
+        error: "this simulated Prometheus executes the decider's queries only",
       }
   response.writeHead(understood ? 200 : 422, { 'content-type': 'application/json' }).end(JSON.stringify(content))
 }

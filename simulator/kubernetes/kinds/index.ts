@@ -30,6 +30,8 @@ const KINDS: Readonly<Record<string, Kind>> = {
   NetworkPolicy: plain,
   PodMonitor: plain,
   PrometheusRule: plain,
+  HorizontalPodAutoscaler: plain,
+  ScaledObject: plain,
   MutatingWebhookConfiguration: webhookConfiguration,
 }
 

@@ -1,0 +1,37 @@
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { promisify } from 'node:util'
+import t from 'tap'
+import { prometheusVersion } from '../../simulator/prometheus/process.ts'
+
+const ROOT = new URL('../..', import.meta.url).pathname
+
+t.test('the demonstration of the fleet: load rises and falls, managers follow, and no job dies', async t => {
+  const programs = t.testdir()
+  await promisify(execFile)(process.execPath, ['build.mjs', programs], { cwd: ROOT })
+  const version = await prometheusVersion()
+  t.comment(version === undefined ? 'with a simulated Prometheus' : `with Prometheus ${version}`)
+  const temporary = t.testdir()
+  const demo = spawn(process.execPath, [join(programs, 'hadr.cjs'), 'demo', '--fleet', '--no-color'], {
+    env: { PATH: process.env['PATH'] ?? '', TMPDIR: temporary },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const lines: string[] = []
+  createInterface({ input: demo.stdout }).on('line', line => lines.push(line))
+  const [code] = (await once(demo, 'close')) as [number]
+  const story = lines.join('\n')
+  t.equal(code, 0, story)
+  t.match(
+    story,
+    /Load rises[^]*→ 4 managers: the demand needs more[^]*Load falls[^]*2 → 1 managers: [^]*one of them is idle/,
+  )
+  t.match(story, /managers +1 at first, 4 at most, 1 at last/)
+  t.match(story, /steps up and down +(\+\d )+-1 -1 -1\n/)
+  t.match(story, /jobs that died +0\n/)
+  t.match(story, /Every promise held\./)
+  t.notMatch(story, '\u001b', 'plain lines where there is no terminal')
+  t.same(readdirSync(temporary), [], 'nothing is left behind')
+})
