@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { Registry } from 'prom-client'
 import { createDecider } from '../decider/app.ts'
+import type { Jobs } from '../decider/jobs/jobs.ts'
 import { type DeciderConfig, readDeciderConfig } from '../decider/config.ts'
 import { statusPage } from '../decider/status/page.ts'
 import { watchConfig } from '../decider/reload.ts'
@@ -21,6 +22,7 @@ import { createOpsServer } from '../lib/service/ops-server.ts'
 import { StopStack } from '../lib/service/stop-stack.ts'
 import { createTokenSource } from '../lib/service/token-source.ts'
 import { readStatusPage } from './status-page.ts'
+import { startJobs } from './decider/jobs.ts'
 import { statusRoutes } from './decider/routes.ts'
 import { type KubernetesParts, connectKubernetes, identityOf, knowsKubernetes } from './decider/kubernetes.ts'
 import { VERSION } from './version.ts'
@@ -74,6 +76,10 @@ export async function runDecider(argv: readonly string[], env: NodeJS.ProcessEnv
   }
   if (!knowsKubernetes(env) && (config.runners ?? config.pools.some(pool => pool.runners))) {
     fail(`${flags.config}: runners needs Kubernetes, and there is none here: run in a cluster or set KUBECONFIG`)
+    return
+  }
+  if (!knowsKubernetes(env) && config.jobs) {
+    fail(`${flags.config}: jobs needs Kubernetes, and there is none here: run in a cluster or set KUBECONFIG`)
     return
   }
   await serve({ config, text, flags, listen, env })
@@ -134,10 +140,11 @@ async function serve({ config, text, flags, listen, env }: Serving): Promise<voi
     })
   }
   const { tokenFile, projectTokenFile } = config.gitlab
-  const runners = await clientFor({
+  const runnersToken = {
     ...(tokenFile === undefined ? {} : { file: tokenFile }),
     ...(envToken === undefined ? {} : { value: envToken }),
-  })
+  }
+  const runners = await clientFor(runnersToken)
   const project = projectTokenFile === undefined ? runners : await clientFor({ file: projectTokenFile })
   const prometheus = createPrometheusClient({
     url: config.prometheus.url,
@@ -145,7 +152,9 @@ async function serve({ config, text, flags, listen, env }: Serving): Promise<voi
     clock,
   })
 
+  let jobs: Jobs | undefined
   const decider = createDecider({
+    jobsStatus: () => jobs?.status(),
     config,
     runners,
     project,
@@ -163,11 +172,30 @@ async function serve({ config, text, flags, listen, env }: Serving): Promise<voi
   count = (endpoint, outcome) => decider.metrics.countRequest(endpoint, outcome)
   rateLimit = remaining => decider.metrics.rateLimitRemaining(remaining)
 
+  if (config.jobs) {
+    const started = await startJobs(config.jobs, {
+      config,
+      env,
+      userAgent,
+      prometheusTransport: await prometheusTransport(config.prometheus, log),
+      gitlabTransport: createAxiosTransport(await readCa(config.gitlab.caFile)),
+      packageClient: () => clientFor(projectTokenFile === undefined ? runnersToken : { file: projectTokenFile }),
+      leads: () => decider.status().role === 'leader',
+      registry,
+      clock,
+      random,
+      log,
+    }).catch((error: unknown) => fail(`jobs: ${error instanceof Error ? error.message : String(error)}`))
+    if (!started) return
+    jobs = started
+    stack.add('jobs', () => started.stop())
+  }
+
   const ops = createOpsServer({
     listen,
     registry,
     ready: () => decider.ready(),
-    routes: statusRoutes(decider, statusPage(await readStatusPage())),
+    routes: { ...statusRoutes(decider, statusPage(await readStatusPage())), ...jobs?.routes },
     portTaken: 'fail',
     clock,
     random,

@@ -2,6 +2,7 @@ import type { Registry } from 'prom-client'
 import { type DeciderConfig, poolsOf, restartKeys } from './config.ts'
 import type { Decision } from './loop.ts'
 import { type DeciderMetrics, createDeciderMetrics } from './metrics.ts'
+import type { JobsStatus } from './jobs/jobs.ts'
 import type { EventReporter } from './status/events.ts'
 import { type DecisionRecords, createDecisionRecords } from './status/records.ts'
 import { type PoolReport, type StatusBook, createStatusBook } from './status/report.ts'
@@ -25,6 +26,8 @@ export interface DeciderDeps extends TermDeps {
    */
   campaign?: (onLeading: (lost: AbortSignal) => void) => Campaign
   events?: EventReporter
+  /** Undefined: the metrics of jobs are not kept. */
+  jobsStatus?: () => JobsStatus | undefined
 }
 
 export interface Decider {
@@ -60,6 +63,8 @@ export interface StatusReport {
   /** Who leads, as far as this process knows; null: nobody. */
   leader: string | null
   pools: PoolReport[]
+  /** What this process keeps of jobs' metrics, whether it leads or not; only where that is configured. */
+  jobs?: JobsStatus
 }
 
 const NEVER = () => new AbortController().signal
@@ -169,6 +174,12 @@ export function createDecider(deps: DeciderDeps): Decider {
       pools: leads()
         ? [...books.values()].map(book => book.report(deps.clock.wallMs())).filter(report => report !== undefined)
         : [],
+      ...jobsOf(deps),
     }),
   }
+}
+
+function jobsOf({ jobsStatus }: Pick<DeciderDeps, 'jobsStatus'>): Pick<StatusReport, 'jobs'> {
+  const jobs = jobsStatus?.()
+  return jobs ? { jobs } : {}
 }

@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { type Mistake, createConfigReader } from '../lib/service/config.ts'
 import type { ConfigOf } from '../lib/service/config-type.ts'
 import type { RunnerOwner } from '../lib/gitlab/types.ts'
+import { jobsSchema, mistakesOfJobs } from './jobs/config.ts'
 import type { PoolConfig } from './model.ts'
 import { digestOf, poolNameOf } from './pool.ts'
 import { PROFILES, timingOf } from './timing.ts'
@@ -79,6 +80,7 @@ export const deciderConfigSchema = {
       },
     },
     runners: workloads,
+    jobs: jobsSchema,
     lease: {
       type: 'object',
       additionalProperties: false,
@@ -189,7 +191,7 @@ export function runnerOwnerOf({ gitlab }: Pick<DeciderConfig, 'gitlab'>): Runner
 
 /** Everything but pools and profile is built into the process: of these the ones that differ. */
 export function restartKeys(running: DeciderConfig, wanted: DeciderConfig): string[] {
-  const keys = ['cluster', 'gitlab', 'prometheus', 'lease', 'listen'] as const
+  const keys = ['cluster', 'gitlab', 'prometheus', 'jobs', 'lease', 'listen'] as const
   return keys.filter(key => !isDeepStrictEqual(running[key], wanted[key]))
 }
 
@@ -200,8 +202,8 @@ function isReserved(name: string): boolean {
   return name in {}
 }
 
-function mistakesBetweenFields({ cluster, gitlab, pools, runners }: DeciderConfig): Mistake[] {
-  const mistakes: Mistake[] = []
+function mistakesBetweenFields({ cluster, gitlab, pools, runners, jobs }: DeciderConfig): Mistake[] {
+  const mistakes: Mistake[] = jobs ? mistakesOfJobs(jobs) : []
   const owners = (['group', 'runnersProject', 'instance'] as const).filter(key => gitlab[key] !== undefined)
   if (owners.length === 0) {
     const rule = 'is required, or runnersProject, or instance: somebody must own the runners that the decider moves'
