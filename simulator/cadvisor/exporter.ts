@@ -90,10 +90,13 @@ function exposition(pods: readonly PodLoad[], nowMs: number): string {
     lines.push(`# TYPE ${name} ${type}`)
     for (const { namespace, pod, startedMs, containers } of pods) {
       const seconds = Math.max(0, (nowMs - startedMs) / 1000)
-      const at = (container: string) => ({ namespace, pod, container, id: `/kubepods/${pod}/${container}` })
-      for (const load of containers) lines.push(sample(name, at(load.name), of(load, seconds)))
+      const tell = (container: string, value: number) => {
+        lines.push(sample(name, { namespace, pod, container, id: `/kubepods/${pod}/${container}` }, value, nowMs))
+      }
+      for (const load of containers) tell(load.name, of(load, seconds))
       const whole = containers.reduce((sum, load) => sum + of(load, seconds), 0)
-      lines.push(sample(name, at(''), whole), sample(name, at('POD'), whole / 1000))
+      tell('', whole)
+      tell('POD', whole / 1000)
     }
   }
   for (const direction of ['receive', 'transmit'] as const) {
@@ -103,13 +106,15 @@ function exposition(pods: readonly PodLoad[], nowMs: number): string {
       const seconds = Math.max(0, (nowMs - startedMs) / 1000)
       const curve = direction === 'receive' ? load.receiveBytesPerSecond : load.transmitBytesPerSecond
       // Older kubelets call the sandbox, which owns the network, POD; newer ones leave the name empty.
-      lines.push(sample(name, { namespace, pod, container: 'POD', interface: 'eth0' }, areaUntil(curve, seconds)))
+      const labels = { namespace, pod, container: 'POD', interface: 'eth0' }
+      lines.push(sample(name, labels, areaUntil(curve, seconds), nowMs))
     }
   }
   return `${lines.join('\n')}\n`
 }
 
-function sample(name: string, labels: Labels, value: number): string {
+/** With the time when it was measured, as cAdvisor does. */
+function sample(name: string, labels: Labels, value: number, atMs: number): string {
   const pairs = Object.entries(labels).map(([key, text]) => `${key}=${JSON.stringify(text)}`)
-  return `${name}{${pairs.join(',')}} ${value}`
+  return `${name}{${pairs.join(',')}} ${value} ${Math.round(atMs)}`
 }

@@ -1,5 +1,5 @@
 import type { KubernetesState } from './state.ts'
-import { asRecord, ensureRecord, records, type KubeObject } from './values.ts'
+import { asRecord, records, type KubeObject } from './values.ts'
 
 export interface JobPodOptions {
   namespace: string
@@ -84,7 +84,7 @@ export function addJobPod(state: KubernetesState, options: JobPodOptions): Simul
     const pod = state.get('pods', namespace, name)
     if (!pod) throw new Error(`no pod ${namespace}/${name}`)
     const containers = records(asRecord(pod['spec'])?.['containers']).map(container => String(container['name']))
-    Object.assign(ensureRecord(pod, 'status'), {
+    state.setPodStatus(namespace, name, {
       phase,
       containerStatuses: containers.map(container => ({
         name: container,
@@ -93,7 +93,6 @@ export function addJobPod(state: KubernetesState, options: JobPodOptions): Simul
         state: stateOf(container),
       })),
     })
-    state.put('pods', pod)
   }
 
   let startedAt = ''
