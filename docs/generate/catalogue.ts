@@ -1,5 +1,6 @@
 import { Registry, type MetricObject } from 'prom-client'
 import { createCertificateMetrics } from '../../certs/metrics.ts'
+import { createJobsMetrics } from '../../decider/jobs/metrics.ts'
 import { createDeciderMetrics } from '../../decider/metrics.ts'
 import { registerBuildInfo } from '../../lib/service/build-info.ts'
 import { registerSidecarMetrics } from '../../sidecar/metrics.ts'
@@ -32,7 +33,10 @@ const REGISTER: Readonly<Record<string, (registry: Registry) => void>> = {
     registerSidecarMetrics(registry, { podName: '', podNamespace: '', podIp: '', groupId: '' }, () => {
       throw new Error('nobody scrapes')
     }),
-  decider: registry => createDeciderMetrics(registry),
+  decider: registry => {
+    createDeciderMetrics(registry)
+    createJobsMetrics(registry, [])
+  },
   webhook: registry => {
     createWebhookMetrics({ registry, load: () => ({ requests: 0, bytes: 0 }), digest: '' })
     createCertificateMetrics(registry)

@@ -8,6 +8,7 @@ import { parse } from 'yaml'
 import { openJobStage, reportJobMetrics } from '../../cli/demo/job-metrics.ts'
 import { freePorts } from '../../cli/demo/process.ts'
 import type { StatusReport } from '../../decider/app.ts'
+import { DEFAULT_QUERIES } from '../../decider/jobs/queries.ts'
 import type { JobMetrics } from '../../decider/jobs/document.ts'
 import { systemClock } from '../../lib/service/clock.ts'
 import { startPrometheusProcess } from '../../simulator/prometheus/process.ts'
@@ -69,17 +70,7 @@ async function startScene(t: Test) {
         package: true,
         page: true,
         queries: [
-          {
-            name: 'cpu',
-            query:
-              'sum by (container) (rate(container_cpu_usage_seconds_total{{selector},container!~"|POD"}[{interval}]))',
-            unit: 'cores',
-            integrate: true,
-          },
-          {
-            name: 'memory',
-            query: 'max by (container) (container_memory_working_set_bytes{{selector},container!=""})',
-          },
+          ...DEFAULT_QUERIES.filter(({ name }) => name !== 'disk_read'),
           { name: 'broken', query: 'sum by (container) (rate(a:b::c{{selector}}[))' },
           { name: 'nothing', query: 'no:such::rule{{selector}}' },
         ],
@@ -183,15 +174,17 @@ t.test(
     t.comment(lines.join('\n'))
 
     const whole = (await (await ask(own, idToken)).json()) as JobMetrics
-    t.strictSame(
-      whole.queries.map(({ name, outcome }) => [name, outcome]),
-      [
-        ['cpu', 'complete'],
-        ['memory', 'complete'],
-        ['broken', 'failed'],
-        ['nothing', 'empty'],
-      ],
-    )
+    const outcomes = Object.fromEntries(whole.queries.map(({ name, outcome }) => [name, outcome]))
+    const complete = ['cpu', 'memory', 'network_receive', 'network_transmit', 'disk_write', 'throttling']
+    for (const name of complete) t.equal(outcomes[name], 'complete', name)
+    t.match(outcomes, { broken: 'failed', nothing: 'empty' })
+    const peaks = { network_receive: 8 * 2 ** 20, disk_write: 6 * 2 ** 20, throttling: 0.25 }
+    for (const [name, peak] of Object.entries(peaks)) {
+      const summary = whole.queries.find(query => query.name === name)?.series[0]?.summary
+      const seen = summary?.kind === 'sufficient' ? summary.max : 0
+      // They last shorter than the window of a rate, which flattens them.
+      t.ok(seen > 0.6 * peak && seen < 1.05 * peak, `${name}: ${seen} of ${peak}`)
+    }
     t.match(
       whole.warnings.join('\n'),
       /broken: the query is refused: .*parse error[^]*nothing: Prometheus knows no such/,
