@@ -21,6 +21,8 @@ ${STROKES.map((colour, index) => `.s${index}{stroke:${colour};fill:${colour}}`).
 const POLICY = [
   "default-src 'none'",
   `style-src 'sha256-${createHash('sha256').update(STYLE).digest('base64')}'`,
+  // The tab's icon, which is part of the page.
+  'img-src data:',
   "base-uri 'none'",
   "form-action 'none'",
   "frame-ancestors 'none'",
@@ -33,6 +35,7 @@ export function jobPage(metrics: JobMetrics): OpsAnswer {
   const list = warnings.map(warning => markup`<li><bdi>${warning}</bdi></li>`)
   const page = markup`<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>${title}</title>
+<link rel="icon" href="data:,">
 <style>${new Markup(STYLE)}</style></head><body><main>
 <h1>${title}${job.name === null ? '' : markup`: <bdi>${job.name}</bdi>`}</h1>
 <p class="soft">Project ${job.projectId}${job.ref === null ? '' : markup`, ref <bdi>${job.ref}</bdi>`} · cluster ${metrics.cluster} ·
