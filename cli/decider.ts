@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { Registry } from 'prom-client'
 import { createDecider } from '../decider/app.ts'
+import type { Jobs } from '../decider/jobs/jobs.ts'
 import { type DeciderConfig, readDeciderConfig } from '../decider/config.ts'
 import { statusPage } from '../decider/status/page.ts'
 import { watchConfig } from '../decider/reload.ts'
@@ -22,6 +23,7 @@ import { StopStack } from '../lib/service/stop-stack.ts'
 import { createTokenSource } from '../lib/service/token-source.ts'
 import { kubeconfigFile, kubeconfigOption } from './kubeconfig.ts'
 import { readStatusPage } from './status-page.ts'
+import { startJobs } from './decider/jobs.ts'
 import { statusRoutes } from './decider/routes.ts'
 import { createFleetParts, rivalMistakes } from './decider/fleet.ts'
 import { type KubernetesParts, connectKubernetes, identityOf, knowsKubernetes } from './decider/kubernetes.ts'
@@ -78,6 +80,10 @@ export async function runDecider(argv: readonly string[], env: NodeJS.ProcessEnv
   }
   if (!knowsKubernetes(kubeconfig, env) && (config.runners ?? config.pools.some(pool => pool.runners))) {
     fail(`${flags.config}: runners needs Kubernetes, and there is none here: run in a cluster or give --kubeconfig`)
+    return
+  }
+  if (!knowsKubernetes(kubeconfig, env) && config.jobs) {
+    fail(`${flags.config}: jobs needs Kubernetes, and there is none here: run in a cluster or give --kubeconfig`)
     return
   }
   await serve({ config, text, flags, kubeconfig, listen, env })
@@ -151,8 +157,9 @@ async function serve({ config, text, flags, kubeconfig, listen, env }: Serving):
     ...(envToken === undefined ? {} : { value: envToken }),
   })
   const runners = createGitLabClient(runnersOptions)
-  const project =
-    projectTokenFile === undefined ? runners : createGitLabClient(await clientOptions({ file: projectTokenFile }))
+  const projectOptions =
+    projectTokenFile === undefined ? runnersOptions : await clientOptions({ file: projectTokenFile })
+  const project = projectTokenFile === undefined ? runners : createGitLabClient(projectOptions)
   const prometheus = createPrometheusClient({
     url: config.prometheus.url,
     transport: await prometheusTransport(config.prometheus, log),
@@ -170,7 +177,9 @@ async function serve({ config, text, flags, kubeconfig, listen, env }: Serving):
     random,
     log,
   })
+  let jobs: Jobs | undefined
   const decider = createDecider({
+    jobsStatus: () => jobs?.status(),
     config,
     fleet: fleet.fleet,
     runners,
@@ -189,11 +198,31 @@ async function serve({ config, text, flags, kubeconfig, listen, env }: Serving):
   count = (endpoint, outcome) => decider.metrics.countRequest(endpoint, outcome)
   rateLimit = remaining => decider.metrics.rateLimitRemaining(remaining)
 
+  if (config.jobs) {
+    const started = await startJobs(config.jobs, {
+      config,
+      kubeconfig,
+      env,
+      userAgent,
+      prometheusTransport: await prometheusTransport(config.prometheus, log),
+      gitlabTransport: createAxiosTransport(await readCa(config.gitlab.caFile)),
+      packageClient: () => createGitLabClient(projectOptions),
+      leads: () => decider.status().role === 'leader',
+      registry,
+      clock,
+      random,
+      log,
+    }).catch((error: unknown) => fail(`jobs: ${error instanceof Error ? error.message : String(error)}`))
+    if (!started) return
+    jobs = started
+    stack.add('jobs', () => started.stop())
+  }
+
   const ops = createOpsServer({
     listen,
     registry,
     ready: () => decider.ready(),
-    routes: statusRoutes(decider, statusPage(await readStatusPage())),
+    routes: { ...statusRoutes(decider, statusPage(await readStatusPage())), ...jobs?.routes },
     portTaken: 'fail',
     clock,
     random,

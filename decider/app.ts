@@ -4,6 +4,7 @@ import type { Fleet } from './fleet/fleet.ts'
 import { withFleet } from './fleet/report.ts'
 import type { Decision } from './loop.ts'
 import { type DeciderMetrics, createDeciderMetrics } from './metrics.ts'
+import type { JobsStatus } from './jobs/jobs.ts'
 import type { EventReporter } from './status/events.ts'
 import { type DecisionRecords, createDecisionRecords } from './status/records.ts'
 import { type PoolReport, type StatusBook, createStatusBook } from './status/report.ts'
@@ -29,6 +30,8 @@ export interface DeciderDeps extends TermDeps {
   events?: EventReporter
   /** Where the number of runners follows the demand; works beside the cycles and delays none. */
   fleet?: Fleet
+  /** Undefined: the metrics of jobs are not kept. */
+  jobsStatus?: () => JobsStatus | undefined
 }
 
 export interface Decider {
@@ -64,6 +67,8 @@ export interface StatusReport {
   /** Who leads, as far as this process knows; null: nobody. */
   leader: string | null
   pools: PoolReport[]
+  /** What this process keeps of jobs' metrics, whether it leads or not; only where that is configured. */
+  jobs?: JobsStatus
 }
 
 const NEVER = () => new AbortController().signal
@@ -179,6 +184,12 @@ export function createDecider(deps: DeciderDeps): Decider {
             .filter(report => report !== undefined)
             .map(report => withFleet(report, fleet?.report(report.pool)))
         : [],
+      ...jobsOf(deps),
     }),
   }
+}
+
+function jobsOf({ jobsStatus }: Pick<DeciderDeps, 'jobsStatus'>): Pick<StatusReport, 'jobs'> {
+  const jobs = jobsStatus?.()
+  return jobs ? { jobs } : {}
 }

@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { type Mistake, createConfigReader } from '../lib/service/config.ts'
 import type { ConfigOf } from '../lib/service/config-type.ts'
 import type { RunnerOwner } from '../lib/gitlab/types.ts'
+import { jobsSchema, mistakesOfJobs } from './jobs/config.ts'
 import type { PoolConfig } from './model.ts'
 import { fleetMistakes, fleetSchema, jobHooksSchema } from './fleet/config.ts'
 import { digestOf, poolNameOf } from './pool.ts'
@@ -90,6 +91,7 @@ export const deciderConfigSchema = {
       },
     },
     runners: workloads,
+    jobs: jobsSchema,
     lease: {
       type: 'object',
       additionalProperties: false,
@@ -214,7 +216,7 @@ export function runnerOwnerOf({ gitlab }: Pick<DeciderConfig, 'gitlab'>): Runner
 
 /** Everything but pools and profile is built into the process: of these the ones that differ. */
 export function restartKeys(running: DeciderConfig, wanted: DeciderConfig): string[] {
-  const keys = ['cluster', 'gitlab', 'prometheus', 'lease', 'listen', 'jobHooks'] as const
+  const keys = ['cluster', 'gitlab', 'prometheus', 'jobs', 'lease', 'listen', 'jobHooks'] as const
   return keys.filter(key => !isDeepStrictEqual(running[key], wanted[key]))
 }
 
@@ -225,8 +227,8 @@ function isReserved(name: string): boolean {
   return name in {}
 }
 
-function mistakesBetweenFields({ cluster, gitlab, pools, runners }: DeciderConfig): Mistake[] {
-  const mistakes: Mistake[] = []
+function mistakesBetweenFields({ cluster, gitlab, pools, runners, jobs }: DeciderConfig): Mistake[] {
+  const mistakes: Mistake[] = jobs ? mistakesOfJobs(jobs) : []
   const owners = (['group', 'runnersProject', 'instance'] as const).filter(key => gitlab[key] !== undefined)
   if (owners.length === 0) {
     const rule = 'is required, or runnersProject, or instance: somebody must own the runners that the decider moves'

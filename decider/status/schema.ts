@@ -140,6 +140,26 @@ const poolProperties = {
 }
 const pool = object(poolProperties, { optional: ['fleet'] })
 
+const jobs = object({
+  running: { ...count, description: 'pods of jobs that run now' },
+  waiting: { ...count, description: 'jobs that ended and whose metrics are not collected yet' },
+  stored: { ...count, description: 'jobs whose metrics are kept on disk' },
+  storedBytes: count,
+  namespaces: {
+    type: 'array',
+    description: 'those that are watched',
+    items: object({
+      name: { type: 'string' },
+      silentSeconds: { type: ['number', 'null'], minimum: 0, description: 'null: never listed yet' },
+    }),
+  },
+  failingQueries: {
+    type: 'array',
+    description: 'queries that Prometheus refused or did not answer when they were last asked',
+    items: object({ query: { type: 'string' }, message: { type: 'string' }, at: instant }),
+  },
+})
+
 /** What `/status` answers with; published as docs/status.schema.json. */
 export const statusSchema = {
   $schema: 'http://json-schema.org/draft-07/schema#',
@@ -154,7 +174,8 @@ export const statusSchema = {
       role: { enum: ['leader', 'standby'], description: 'a replica that stands by has no pools to tell of' },
       leader: { type: ['string', 'null'], description: 'who leads, as far as this process knows; null: nobody' },
       pools: { type: 'array', items: pool, description: 'those that have decided at least once' },
+      jobs,
     },
-    { description: 'A later version may add properties; what is here keeps its meaning.' },
+    { optional: ['jobs'], description: 'A later version may add properties; what is here keeps its meaning.' },
   ),
 }

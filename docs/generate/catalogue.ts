@@ -1,6 +1,7 @@
 import { Registry, type MetricObject } from 'prom-client'
 import { createCertificateMetrics } from '../../certs/metrics.ts'
 import { createFleetMetrics } from '../../decider/fleet/metrics.ts'
+import { createJobsMetrics } from '../../decider/jobs/metrics.ts'
 import { createDeciderMetrics } from '../../decider/metrics.ts'
 import { registerBuildInfo } from '../../lib/service/build-info.ts'
 import { registerSidecarMetrics } from '../../sidecar/metrics.ts'
@@ -36,6 +37,7 @@ const REGISTER: Readonly<Record<string, (registry: Registry) => void>> = {
   decider: registry => {
     createDeciderMetrics(registry)
     createFleetMetrics(registry)
+    createJobsMetrics(registry, [])
   },
   webhook: registry => {
     createWebhookMetrics({ registry, load: () => ({ requests: 0, bytes: 0 }), digest: '' })

@@ -19,7 +19,9 @@ and what to draw is in \`manifests/prometheus/\` and \`manifests/grafana/\`; wha
 
 const ABOUT: Readonly<Record<string, string>> = {
   sidecar: 'One per runner pod. What its verdicts and checks mean is in [sidecar.md](sidecar.md).',
-  decider: 'States and causes are explained in [decider.md](decider.md).',
+  decider:
+    'States and causes are explained in [decider.md](decider.md). Those of `job_metrics` are there where ' +
+    '[`jobs`](job-metrics.md) is configured.',
   webhook: 'In the namespace `gitlab-runner-hadr`, two replicas or more.',
 }
 

@@ -4,6 +4,7 @@ import { silentLog, type Log } from '../service/log.ts'
 import { parseGitLabUrl, type Endpoint } from './endpoints.ts'
 import { createGraphql } from './graphql.ts'
 import { ShapeError } from './json.ts'
+import { createPackages } from './packages.ts'
 import { createPaths } from './paths.ts'
 import { createPoolReader } from './pool.ts'
 import { createRepository } from './repository.ts'
@@ -58,6 +59,7 @@ export function createGitLabClient(options: GitLabClientOptions): GitLabClient {
   const paths = createPaths(sender, url)
   const runners = createRunners(sender, url)
   const repository = createRepository(sender, url)
+  const packages = createPackages(sender, url)
   const searches = createSearches(graphql, runners, paths)
   const readPool = createPoolReader({
     graphql,
@@ -103,6 +105,8 @@ export function createGitLabClient(options: GitLabClientOptions): GitLabClient {
       call('POST /projects/:id/repository/commits', signal, s => repository.replaceBranchFile(write, s)),
     createFile: (write, signal) =>
       call('POST /projects/:id/repository/files/:path', signal, s => repository.createFile(write, s)),
+    putPackageFile: (upload, signal) =>
+      call('PUT /projects/:id/packages/generic/:name/:version/:file', signal, s => packages.putFile(upload, s)),
     defaultBranch: (project, signal) => call('GET /projects/:id', signal, s => repository.defaultBranch(project, s)),
     serverNowMs: sender.serverNowMs,
   }

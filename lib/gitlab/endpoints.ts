@@ -25,10 +25,13 @@ export const ENDPOINTS = [
   'POST /projects/:id/runners',
   'DELETE /runners/:id',
   'DELETE /runners/managers',
+  'PUT /projects/:id/packages/generic/:name/:version/:file',
 ] as const
 export type Endpoint = (typeof ENDPOINTS)[number]
 
 export interface GitLabUrl {
+  /** Without a slash at the end: what GitLab calls itself, and where its pages begin. */
+  root: string
   /** Absolute URL of a REST endpoint; every segment and every query value is encoded. */
   rest(segments: readonly (string | number)[], query?: Readonly<Record<string, string | number | boolean>>): string
   graphql: string
@@ -51,6 +54,7 @@ export function parseGitLabUrl(given: string): GitLabUrl {
   }
   const root = url.origin + url.pathname.replace(/\/+$/, '').replace(/\/api\/v4$/, '')
   return {
+    root,
     rest(segments, query = {}) {
       const path = segments.map(segment => encodeURIComponent(segment)).join('/')
       const search = Object.entries(query).map(([name, value]) => `${name}=${encodeURIComponent(value)}`)

@@ -39,6 +39,8 @@ export interface Call<T> {
   url: string
   /** Sent as JSON. */
   body?: unknown
+  /** Sent as the bytes of a file, instead of `body`. */
+  file?: string
   /** Changes nothing in GitLab: it may be sent a second time. */
   safe: boolean
   /** Narrows the answer of a success. A ShapeError becomes `invalid_answer`. */
@@ -134,6 +136,9 @@ function requestOf(call: Call<unknown>, token: string, options: SenderOptions, s
   const headers = { 'PRIVATE-TOKEN': token, accept: 'application/json', 'user-agent': options.userAgent }
   const { method, url } = call
   const bare = { method, url, headers, signal, maxResponseBytes: options.maxResponseBytes }
+  if (call.file !== undefined) {
+    return { ...bare, headers: { ...headers, 'content-type': 'application/octet-stream' }, body: call.file }
+  }
   if (call.body === undefined) return bare
   return { ...bare, headers: { ...headers, 'content-type': 'application/json' }, body: JSON.stringify(call.body) }
 }

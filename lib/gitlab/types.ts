@@ -149,6 +149,14 @@ export interface GitLabClient {
     write: { project: number; branch: string; startBranch: string; path: string; content: string; message: string },
     signal?: AbortSignal,
   ): Promise<void>
+  /**
+   * Publishes a file of a generic package. Never retried here; a second upload of the same name becomes the newest file of
+   * the package. `refused`: the name, or a namespace that allows no duplicates has it already.
+   */
+  putPackageFile(
+    upload: { project: number; name: string; version: string; file: string; content: string },
+    signal?: AbortSignal,
+  ): Promise<void>
   /** Default branch of a project and the commit it points to. */
   defaultBranch(project: number, signal?: AbortSignal): Promise<{ name: string; commitId: string }>
   /** GitLab's clock in the newest answer, moved on by the local monotonic clock; undefined before the first answer. */

@@ -1,4 +1,10 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import {
+  createServer,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+} from 'node:http'
 import type { Registry } from 'prom-client'
 import { withDeadline, type Clock, type Random } from './clock.ts'
 import { formatListenAddress, type ListenAddress } from './listen-address.ts'
@@ -13,14 +19,21 @@ export interface OpsAnswer {
   headers?: Readonly<Record<string, string>>
 }
 
-export type OpsRoute = (query: URLSearchParams) => OpsAnswer | Promise<OpsAnswer>
+export interface OpsRequest {
+  /** As it was sent, without the query. */
+  path: string
+  /** Names in lower case. */
+  headers: IncomingHttpHeaders
+}
+
+export type OpsRoute = (query: URLSearchParams, request: OpsRequest) => OpsAnswer | Promise<OpsAnswer>
 
 export interface OpsServerOptions {
   listen: ListenAddress
   registry: Pick<Registry, 'metrics' | 'contentType'>
   /** `true`, or in a few words what is not ready yet. */
   ready: () => true | string
-  /** More paths, answered to GET and HEAD. */
+  /** More paths, answered to GET and HEAD; `/jobs/*` takes all below `/jobs/` that has no route of its own. */
   routes?: Readonly<Record<string, OpsRoute>>
   /** `retry`: a taken port is tried again for ever, for a program that must not exit. `fail`: `start` rejects. */
   portTaken: 'retry' | 'fail'
@@ -68,16 +81,20 @@ export function createOpsServer(options: OpsServerOptions): OpsServer {
   server.requestTimeout = 10_000
   server.on('clientError', (_error, socket) => socket.destroy())
 
+  function below(path: string): OpsRoute | undefined {
+    return [...routes].find(([name]) => name.endsWith('/*') && path.startsWith(name.slice(0, -1)))?.[1]
+  }
+
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const [path = '', query = ''] = (request.url ?? '').split(/\?(.*)/s)
     request.resume()
-    const route = routes.get(path)
+    const route = routes.get(path) ?? below(path)
     let reply: OpsAnswer
     if (route === undefined) reply = text(404, `nothing here; try ${[...routes.keys()].join(' ')}`)
     else if (request.method !== 'GET' && request.method !== 'HEAD') reply = text(405, 'read only')
     else {
       try {
-        reply = await route(new URLSearchParams(query))
+        reply = await route(new URLSearchParams(query), { path, headers: request.headers })
       } catch (error) {
         log.error({ path, err: error }, 'an ops endpoint failed')
         reply = text(500, 'internal error, see the log')

@@ -2,6 +2,7 @@ import type { Clock, Random } from '../../lib/service/clock.ts'
 import type { JobDesk } from './jobs.ts'
 import type { Limits } from './limits.ts'
 import type { Observation } from './observation.ts'
+import type { SigningKey } from './openid.ts'
 import type { RunnerQueue } from './queue.ts'
 import type { RunnerDesk } from './runners.ts'
 import type { Store } from './store.ts'
@@ -13,6 +14,8 @@ export interface Settings {
   graphql: boolean
   /** Registration tokens: refused with 410 since GitLab 17.0 unless an administrator allows them. */
   allowRegistration: boolean
+  /** False: a generic package's file can be uploaded once only. */
+  duplicatePackages: boolean
 }
 
 /** The parts of one simulated GitLab, as its routes use them. */
@@ -28,6 +31,8 @@ export interface Context {
   readonly limits: Limits
   readonly runners: RunnerDesk
   readonly jobs: JobDesk
+  /** Signs the id_tokens of jobs. */
+  readonly signingKey: SigningKey
   /** Path in front of `/api`, for an instance under a relative URL; empty otherwise. */
   readonly relativeRoot: string
   /** Origin and relative root, as `web_url`s and page links show it. */

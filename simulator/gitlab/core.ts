@@ -9,6 +9,7 @@ import { readInput } from './input.ts'
 import { JobDesk } from './jobs.ts'
 import { applicationLimited, Limits } from './limits.ts'
 import { Observation } from './observation.ts'
+import { answerOpenId, SigningKey } from './openid.ts'
 import { RunnerQueue } from './queue.ts'
 import { handleRest, matchRoute } from './rest/router.ts'
 import { RunnerDesk } from './runners.ts'
@@ -69,13 +70,14 @@ export function createGitLab(options: GitLabOptions = {}): GitLabCore {
     random,
     time,
     timing,
-    settings: { graphql: options.graphql ?? true, allowRegistration: false },
+    settings: { graphql: options.graphql ?? true, allowRegistration: false, duplicatePackages: true },
     store,
     observation,
     queue,
     limits: new Limits(time),
     runners: new RunnerDesk(deps),
     jobs: new JobDesk(deps),
+    signingKey: new SigningKey(),
     relativeRoot,
     externalUrl: `https://gitlab.example${relativeRoot}`,
   }
@@ -112,7 +114,7 @@ export function createGitLab(options: GitLabOptions = {}): GitLabCore {
     const process = async (): Promise<Answer> => {
       if (caller.startsWith('token:')) context.limits.checkThrottle(caller)
       if (api === '/graphql') return graphql({ ...request, query: url.searchParams })
-      if (restPath === undefined) return text(404, 'Not Found')
+      if (restPath === undefined) return answerOpenId(context, request.method, url.pathname) ?? text(404, 'Not Found')
       const ipAddress =
         request.headers['x-forwarded-for']?.split(',')[0]?.trim() ?? request.remoteAddress ?? '127.0.0.1'
       return handleRest(context, { ...request, path: restPath, query: url.searchParams, ipAddress, signal }, matched)

@@ -130,6 +130,15 @@ export interface Job {
   trace: string
 }
 
+/** One upload to the generic package registry. */
+export interface PackageFile {
+  readonly projectId: number
+  readonly name: string
+  readonly version: string
+  readonly file: string
+  readonly content: string
+}
+
 /** `glrt-t2_abcdefgh…` and `t2_abcdefgh…` are both shown as `abcdefgh`. */
 export function shortSha(runner: Runner): string {
   return runner.token

@@ -1,7 +1,8 @@
 import type { Context } from './context.ts'
 import type { Throttle } from './limits.ts'
-import type { AccessToken, Group, Job, Project, Role, Runner, Scope, Visibility } from './model.ts'
+import type { AccessToken, Group, Job, PackageFile, Project, Role, Runner, Scope, Visibility } from './model.ts'
 import type { CountQuery, JobChange, SeenPush, SeenRequest, TagChange } from './observation.ts'
+import { idTokenOf, type IdTokenChanges } from './openid.ts'
 import { Repository } from './repository/repository.ts'
 import type { RunnerChanges } from './runners.ts'
 import { uniqueHex } from './timing.ts'
@@ -56,6 +57,14 @@ export interface GitLabState {
     protected?: boolean
   }): Job
   cancelJob(id: number): void
+  /** An `id_token` of the job for this `aud`, as its `.gitlab-ci.yml` would ask for. `changes` make it a false one. */
+  idToken(jobId: number, audience: string, changes?: IdTokenChanges): string
+  /** A new key signs from now on, and the old one is not published any more. */
+  rotateSigningKey(): void
+  /** Uploads to the generic package registry, oldest first. */
+  packageFiles(project: Reference): PackageFile[]
+  /** Whether a file of a generic package may be uploaded again; GitLab's default is yes. */
+  allowDuplicatePackages(allowed: boolean): void
   runner(id: number): Runner
   runners(): Runner[]
   job(id: number): Job
@@ -178,6 +187,12 @@ export function createState(context: Context): GitLabState {
     },
     addJob: ({ project: reference, ...wanted }) => context.jobs.add({ ...wanted, project: project(reference) }),
     cancelJob: id => context.jobs.finish(job(id), 'canceled'),
+    idToken: (jobId, audience, changes) => idTokenOf(context, job(jobId), audience, changes),
+    rotateSigningKey: () => context.signingKey.rotate(),
+    packageFiles: reference => store.packageFiles.filter(({ projectId }) => projectId === project(reference).id),
+    allowDuplicatePackages: allowed => {
+      context.settings.duplicatePackages = allowed
+    },
     runner,
     runners: () => store.runnersWhere(() => true),
     job,

@@ -1,4 +1,4 @@
-import type { AccessToken, Group, Job, Project, Runner } from './model.ts'
+import type { AccessToken, Group, Job, PackageFile, Project, Runner } from './model.ts'
 
 /** The records and how they hang together. Rules are elsewhere. */
 export class Store {
@@ -8,6 +8,8 @@ export class Store {
   readonly tokens = new Map<string, AccessToken>()
   readonly runners = new Map<number, Runner>()
   readonly jobs = new Map<number, Job>()
+  /** Oldest first. */
+  readonly packageFiles: PackageFile[] = []
   readonly #ids = new Map<string, number>()
   readonly #runnersByToken = new Map<string, Runner>()
 

@@ -38,6 +38,8 @@ export interface KubernetesState {
   change(kind: StoredKind, namespace: string, name: string, edit: (object: KubeObject) => void): void
   /** Calls the listener after each write; the returned function ends that. */
   onChange(listener: () => void): () => void
+  /** Writes a Pod's status as its kubelet would. */
+  setPodStatus(namespace: string, name: string, status: KubeObject): void
   /** Old versions can no longer be watched: 410 for whoever resumes. */
   forgetHistory(): void
   /** Open watches stay open and silent, as on a half-open connection. What happens meanwhile is not sent later. */
@@ -61,6 +63,13 @@ export function createState(context: Context): KubernetesState {
     return store.put(type, namespace, nameOf(copy), copy)
   }
 
+  function setStatus(type: ResourceType, namespace: string, name: string, status: KubeObject): void {
+    const object = store.get(type, namespace, name)
+    if (!object) throw new Error(`no ${type.kind} ${namespace}/${name}`)
+    Object.assign(ensureRecord(object, 'status'), status)
+    store.put(type, namespace, name, object)
+  }
+
   const addNamespace = (name: string, labels: Readonly<Record<string, string>> = {}) => {
     put(RESOURCES.namespaces, { metadata: { name, labels: { ...labels } } })
   }
@@ -81,12 +90,8 @@ export function createState(context: Context): KubernetesState {
     get: (kind, namespace, name) => store.get(RESOURCES[kind], namespace, name),
     list: (kind, namespace = '') => store.list(RESOURCES[kind], namespace).map(([, object]) => structuredClone(object)),
     remove: (kind, namespace, name) => store.remove(RESOURCES[kind], namespace, name),
-    setDeploymentStatus: (namespace, name, status) => {
-      const object = store.get(RESOURCES.deployments, namespace, name)
-      if (!object) throw new Error(`no Deployment ${namespace}/${name}`)
-      Object.assign(ensureRecord(object, 'status'), status)
-      store.put(RESOURCES.deployments, namespace, name, object)
-    },
+    setDeploymentStatus: (namespace, name, status) => setStatus(RESOURCES.deployments, namespace, name, status),
+    setPodStatus: (namespace, name, status) => setStatus(RESOURCES.pods, namespace, name, status),
     change: (kind, namespace, name, edit) => {
       const object = store.get(RESOURCES[kind], namespace, name)
       if (!object) return

@@ -126,6 +126,10 @@ export class FakeGitLab implements GitLabClient {
     })
   }
 
+  putPackageFile() {
+    return Promise.reject(new Error('the decider itself publishes no packages'))
+  }
+
   defaultBranch() {
     return this.call('default', '', () => ({ name: 'main', commitId: 'start' }))
   }

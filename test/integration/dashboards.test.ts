@@ -2,13 +2,16 @@ import { execFile, spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
+import { Registry } from 'prom-client'
 import t, { type Test } from 'tap'
 import { CA_SECRET, WEBHOOK_CONFIGURATION } from '../../certs/names.ts'
 import { poolReport } from '../../cli/demo/reports.ts'
 import { createStage, type Stage } from '../../cli/demo/stage.ts'
+import { createJobsMetrics } from '../../decider/jobs/metrics.ts'
 import { systemClock } from '../../lib/service/clock.ts'
 import { silentLog } from '../../lib/service/log.ts'
 import { panelQueries, substitute, variableQueries } from '../support/dashboards.ts'
+import { startServer } from '../support/http.ts'
 import { startApi } from '../support/kubernetes.ts'
 import { startPrometheusProcess } from '../../simulator/prometheus/process.ts'
 import { requirePrometheus } from '../support/prometheus.ts'
@@ -51,6 +54,21 @@ async function startWebhook(t: Test) {
   return { opsUrl: await program.opsUrl(), review }
 }
 
+/** The metrics that a decider has where it keeps those of jobs; at each scrape, one more job was collected. */
+async function serveJobsMetrics(t: Test): Promise<string> {
+  const registry = new Registry()
+  const metrics = createJobsMetrics(registry, ['cpu'])
+  metrics.level({ queue: 1, running: 1, jobs: 1, bytes: 1000 })
+  return startServer(t, (_request, response) => {
+    metrics.job('collected')
+    metrics.collectedIn(0.2)
+    registry.metrics().then(
+      text => response.writeHead(200, { 'content-type': registry.contentType }).end(text),
+      () => response.destroy(),
+    )
+  })
+}
+
 /** What GitLab's page for a runner does when a person pauses it. */
 async function pauseRunner({ gitlab, members }: Stage): Promise<void> {
   const answer = await fetch(`${gitlab.url}/api/v4/runners/${members['a']?.[0] ?? 0}`, {
@@ -84,7 +102,7 @@ t.test('every panel shows data of the real programs, and every rule is evaluated
   const hosts = (urls: readonly string[]) => [{ targets: urls.map(url => new URL(url).host) }]
   const urls = {
     'gitlab-runner-hadr': stage.clusters.flatMap(cluster => cluster.sidecarUrls),
-    'gitlab-runner-hadr-decider': stage.clusters.map(cluster => cluster.deciderUrl),
+    'gitlab-runner-hadr-decider': [...stage.clusters.map(cluster => cluster.deciderUrl), await serveJobsMetrics(t)],
     'gitlab-runner-hadr-webhook': [webhook.opsUrl],
   }
   const jobs = Object.entries(urls)
@@ -111,7 +129,7 @@ t.test('every panel shows data of the real programs, and every rule is evaluated
     const reports = await Promise.all(stage.clusters.map(poolReport))
     return reports.every(report => report?.clusters.every(cluster => cluster.available === 2) === true)
   })
-  await until('everything is scraped', 90_000, async () => (await query('up == 1')).length === 7)
+  await until('everything is scraped', 90_000, async () => (await query('up == 1')).length === 8)
   // What shows only when something is wrong: a paused runner, a limit of GitLab's, and a pod that cannot be injected.
   await pauseRunner(stage)
   stage.gitlab.faults.add({ fault: { kind: 'throttled', retryAfterSeconds: 1 }, caller: 'token:runners-b', count: 1 })

@@ -1,6 +1,7 @@
 import type { Dashboard } from '@grafana/grafana-foundation-sdk/dashboard'
 import { STATES, type State } from '../../../decider/model.ts'
 import { dashboard } from './dashboard.ts'
+import { jobs } from './jobs.ts'
 import { COLORS, series, stat, timeline, words } from './panels.ts'
 
 const decider = (name: string) => `gitlab_runner_hadr_decider_${name}`
@@ -244,6 +245,7 @@ export function overview(): Dashboard {
       { title: 'Strength', panels: strength },
       { title: 'Moves', panels: moves },
       { title: 'Machinery', panels: machinery },
+      { title: 'Metrics of jobs', panels: jobs },
     ],
   })
 }

@@ -6,6 +6,7 @@ import type { Scope } from '../model.ts'
 import { fileRoutes } from './file-routes.ts'
 import { memberRoutes } from './member-routes.ts'
 import { namespaceRoutes } from './namespace-routes.ts'
+import { packageRoutes } from './package-routes.ts'
 import { protocolRoutes } from './protocol-routes.ts'
 import { repositoryRoutes } from './repository-routes.ts'
 import type { Route } from './route.ts'
@@ -36,6 +37,7 @@ const ROUTES = [
   ...namespaceRoutes,
   ...memberRoutes,
   ...fileRoutes,
+  ...packageRoutes,
   ...repositoryRoutes,
   ...setupRoutes,
 ].map(route => ({ route, segments: route.pattern.split('/') }))
