@@ -186,6 +186,8 @@ t.test('no plan breaks a rule, whatever is observed', t => {
     }
   })
   check(t, property, 200)
+  // Whether chance meets a rare case is no property: these cases are always the same.
+  fc.assert(property, { seed: 1, numRuns: 400 })
   for (const kind of ['emergency', 'last_resort', 'pin', 'demote', 'tend', 'fence', 'probe']) {
     t.ok(reached.has(kind), `the cases reach: ${kind}`)
   }

@@ -94,7 +94,7 @@ function virtualWorld(t: Test): VirtualWorld {
 
 const leaders = (...candidates: Candidate[]) => candidates.filter(({ elector }) => elector.leading).length
 
-async function until(condition: () => boolean, withinMs = 3000): Promise<boolean> {
+async function until(condition: () => boolean, withinMs = 30_000): Promise<boolean> {
   const endMs = performance.now() + withinMs
   while (!condition() && performance.now() < endMs) await new Promise(resolve => setTimeout(resolve, 10))
   return condition()
