@@ -119,7 +119,7 @@ t.test('a rollout of one’s own is published, and told as it was while nobody k
 })
 
 t.test('a heartbeat goes out when H is over, or at once when peers would act on what changed', t => {
-  const scene = quiet('a', 'a')
+  const scene = quiet('a', 'a', ['a', 'b'], 2)
   scene.world.step(10)
   const { seen, decided, withOutcomes } = nextCycle(scene)
   const { own } = seen
@@ -134,9 +134,9 @@ t.test('a heartbeat goes out when H is over, or at once when peers would act on 
     { total: 5 },
     { desired: 5 },
     { updating: true },
-    { servingIds: [10, 11] },
-    { servingIds: [11] },
-    { servingIds: [] },
+    { servingIds: [10, 11, 12] },
+    { servingIds: [10, 12] },
+    { servingIds: [10] },
   ]) {
     t.match(decided({ ...fresh, own: { ...own, ...change } }).publish, change, JSON.stringify(change))
   }

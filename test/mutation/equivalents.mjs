@@ -38,6 +38,20 @@ export const EQUIVALENTS = [
   },
   { file: 'decider/decide.ts', line: 'file?.kind', piece: 'file?.kind', replacement: 'file.kind', why: file },
   {
+    file: 'decider/decide.ts',
+    line: 'status?.servingIds.includes(id)',
+    piece: 'status?.servingIds',
+    replacement: 'status.servingIds',
+    why: known,
+  },
+  {
+    file: 'decider/decide.ts',
+    line: 'if (!seen.gitlab.readable) return alerts',
+    piece: '!seen.gitlab.readable',
+    replacement: 'false',
+    why: 'alerts are looked for only when GitLab could be read; the compiler cannot know',
+  },
+  {
     file: 'decider/memory.ts',
     line: 'groups.get(cluster.name) ?? []',
     piece: '[]',
