@@ -103,6 +103,25 @@ t.test('a gap of more than 2 P unsettles what was proven, while GitLab cannot be
   t.end()
 })
 
+t.test('a change seen after an outage of GitLab of more than 1.1 H + 3 P may be old, and proves nothing', t => {
+  for (const [seconds, confirmed] of [
+    [6.5, true],
+    [6.501, false],
+  ] as const) {
+    const { world, decider, peer } = quiet('a', 'a')
+    world.gitlabDown = true
+    for (const gap of [20, 20]) world.step(gap)
+    world.gitlabDown = false
+    peer.says({})
+    peer.speaks = false
+    world.step(seconds)
+    const { peers } = decider.plan.next
+    t.equal(peers['b']?.confirmed, confirmed, `${40 + seconds} s since the last read`)
+    t.strictSame(Object.keys(peers), ['b'], 'nobody is a peer of itself')
+  }
+  t.end()
+})
+
 t.test('a rollout of one’s own is published, and told as it was while nobody knows', t => {
   const { world, own } = quiet('a', 'a')
   t.notOk(Object.hasOwn(own.status ?? {}, 'updating'), 'nobody said anything')

@@ -51,6 +51,14 @@ export const EQUIVALENTS = [
     replacement: 'false',
     why: 'alerts are looked for only when GitLab could be read; the compiler cannot know',
   },
+  { file: 'decider/memory.ts', line: 'ownFile?.kind', piece: 'ownFile?.kind', replacement: 'ownFile.kind', why: file },
+  {
+    file: 'decider/memory.ts',
+    line: "ownFile?.kind === 'read' ? ownFile.status",
+    piece: "ownFile?.kind === 'read'",
+    replacement: 'true',
+    why: 'the status that a missing file does not give is kept from before in any case',
+  },
   {
     file: 'decider/memory.ts',
     line: 'groups.get(cluster.name) ?? []',
