@@ -8,6 +8,34 @@ const falsy = 'missing is as good as false'
  */
 export const EQUIVALENTS = [
   {
+    file: 'decider/act/act.ts',
+    line: 'removalSentServerMs === undefined ?',
+    piece: 'removalSentServerMs === undefined',
+    replacement: 'false',
+    why: 'undefined is as good as missing',
+  },
+  {
+    file: 'decider/act/act.ts',
+    line: "case 'none':",
+    piece: "'none'",
+    replacement: '""',
+    why: 'what is no case returns nothing as well',
+  },
+  {
+    file: 'decider/act/act.ts',
+    line: 'doubtMs !== undefined &&',
+    piece: 'doubtMs !== undefined',
+    replacement: 'true',
+    why: 'the age of what never was is NaN, and no NaN is small enough',
+  },
+  {
+    file: 'decider/act/act.ts',
+    line: 'if (seq === undefined) return false',
+    piece: 'seq === undefined',
+    replacement: 'false',
+    why: 'no seq that is read is at least an undefined one',
+  },
+  {
     file: 'decider/active.ts',
     line: '{ repairOnly } = { repairOnly: false }',
     piece: '{ repairOnly: false }',
