@@ -1,5 +1,6 @@
 import { createPublisher } from '../../decider/act/publisher.ts'
 import { createTagWriter } from '../../decider/act/tag-writer.ts'
+import type { WriteGuard } from '../../decider/act/write-guard.ts'
 import type { StatusDocument } from '../../decider/documents.ts'
 import { type Decision, createPoolLoop } from '../../decider/loop.ts'
 import type { OwnCapacity, PoolStatus } from '../../decider/model.ts'
@@ -83,10 +84,10 @@ export function scene({ dryRun = false, ownProjectToken = false } = {}) {
     }
     gitlab.files.set(branchOf(cluster), JSON.stringify(document))
   }
-  async function cycle(): Promise<Decision> {
+  async function cycle(guard?: WriteGuard): Promise<Decision> {
     abort = new AbortController()
     gitlab.log.length = 0
-    await loop.run(abort.signal)
+    await loop.run(abort.signal, guard)
     const decision = decisions.at(-1)
     if (!decision) throw new Error('no decision')
     return decision

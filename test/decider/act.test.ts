@@ -26,6 +26,26 @@ t.test('tending', t => {
     t.notOk(world.holds(10))
   })
 
+  t.test('goes on for as long as 2 P', async t => {
+    const world = scene()
+    world.says('a', { active: true, epoch: 3 })
+    world.gitlab.onCall = call => {
+      if (call === 'get') world.clock.nowMs += 19_999
+    }
+    const { deeds } = await world.cycle()
+    t.match(deeds.at(-1), { operation: 'add', result: 'done' })
+    t.equal((await world.cycle()).seen.outcomes.doubtMonotonicMs, undefined)
+  })
+
+  t.test('with a lost answer leaves no doubt: an own tag more harms nobody', async t => {
+    const world = scene()
+    world.says('a', { active: true, epoch: 3 })
+    world.gitlab.fault = failing('put', 'unavailable', true)
+    const { deeds } = await world.cycle()
+    t.match(deeds.at(-1), { operation: 'add', result: 'ambiguous' })
+    t.equal((await world.cycle()).seen.outcomes.doubtMonotonicMs, undefined)
+  })
+
   t.test('a heartbeat that fails stops no repair', async t => {
     const world = scene()
     world.says('a', { active: true, epoch: 3 })
@@ -63,6 +83,27 @@ t.test('waking', t => {
     t.strictSame(world.gitlab.tagsOf(20), ['runner-b', 'rnd-runner'])
     const { plan } = await world.cycle()
     t.match(plan.alerts, [{ kind: 'peer_decider_down', cluster: 'b' }])
+  })
+
+  t.test('is told, and not begun by a process that may no longer write', async t => {
+    const asked = async (stops: boolean) => {
+      const world = await silent(({ gitlab }) => (gitlab.fault = failing('wake', 'forbidden')))
+      world.gitlab.fault = () => undefined
+      let may = true
+      world.gitlab.onCall = call => {
+        if (call === 'get' && stops) may = false
+      }
+      const { deeds } = await world.cycle({ maySend: () => may, over: new AbortController().signal })
+      return { did: world.did.filter(entry => !entry.startsWith('publish')), deed: deeds.at(-1) }
+    }
+    t.strictSame(await asked(false), {
+      did: ['read', 'get 20', 'wake 20 true'],
+      deed: { operation: 'wake', runnerId: 20, result: 'done' },
+    })
+    t.strictSame(await asked(true), {
+      did: ['read', 'get 20'],
+      deed: { operation: 'wake', runnerId: 20, result: 'expired' },
+    })
   })
 
   t.test('whose answer was lost still counts as asked; one that was refused is tried again', async t => {

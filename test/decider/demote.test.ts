@@ -105,6 +105,15 @@ t.test('yielding', t => {
     const { seen } = await ambiguous.cycle()
     t.equal(seen.outcomes.removalSentServerMs, sentMs)
 
+    const slow = await losing()
+    slow.gitlab.onCall = call => {
+      if (call === 'get') slow.clock.nowMs += 5000
+    }
+    const lookMs = slow.gitlab.serverNowMs()
+    await slow.cycle()
+    slow.gitlab.onCall = () => undefined
+    t.equal((await slow.cycle()).seen.outcomes.removalSentServerMs, lookMs + 5000, 'when it was sent, not planned')
+
     const expired = await losing()
     expired.gitlab.onCall = call => {
       if (call === 'get') expired.clock.nowMs += 20_001

@@ -103,6 +103,25 @@ t.test('a gap of more than 2 P unsettles what was proven, while GitLab cannot be
   t.end()
 })
 
+t.test('a change seen after an outage of GitLab of more than 1.1 H + 3 P may be old, and proves nothing', t => {
+  for (const [seconds, confirmed] of [
+    [6.5, true],
+    [6.501, false],
+  ] as const) {
+    const { world, decider, peer } = quiet('a', 'a')
+    world.gitlabDown = true
+    for (const gap of [20, 20]) world.step(gap)
+    world.gitlabDown = false
+    peer.says({})
+    peer.speaks = false
+    world.step(seconds)
+    const { peers } = decider.plan.next
+    t.equal(peers['b']?.confirmed, confirmed, `${40 + seconds} s since the last read`)
+    t.strictSame(Object.keys(peers), ['b'], 'nobody is a peer of itself')
+  }
+  t.end()
+})
+
 t.test('a rollout of one’s own is published, and told as it was while nobody knows', t => {
   const { world, own } = quiet('a', 'a')
   t.notOk(Object.hasOwn(own.status ?? {}, 'updating'), 'nobody said anything')
@@ -119,7 +138,7 @@ t.test('a rollout of one’s own is published, and told as it was while nobody k
 })
 
 t.test('a heartbeat goes out when H is over, or at once when peers would act on what changed', t => {
-  const scene = quiet('a', 'a')
+  const scene = quiet('a', 'a', ['a', 'b'], 2)
   scene.world.step(10)
   const { seen, decided, withOutcomes } = nextCycle(scene)
   const { own } = seen
@@ -134,9 +153,9 @@ t.test('a heartbeat goes out when H is over, or at once when peers would act on 
     { total: 5 },
     { desired: 5 },
     { updating: true },
-    { servingIds: [10, 11] },
-    { servingIds: [11] },
-    { servingIds: [] },
+    { servingIds: [10, 11, 12] },
+    { servingIds: [10, 12] },
+    { servingIds: [10] },
   ]) {
     t.match(decided({ ...fresh, own: { ...own, ...change } }).publish, change, JSON.stringify(change))
   }

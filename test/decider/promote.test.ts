@@ -1,5 +1,6 @@
 import t from 'tap'
-import { type Scene, branchOf, emergency, failing, onLook, pinned } from './act-scene.ts'
+import { GitLabError } from '../../lib/gitlab/types.ts'
+import { type Scene, branchOf, emergency, failing, onLook, pinned, scene } from './act-scene.ts'
 
 t.test('promotion', t => {
   t.test('publishes the claim, reads it back, adds the tag, and then writes history', async t => {
@@ -67,6 +68,26 @@ t.test('promotion', t => {
       t.notOk(wished.holds(10), `a pin stops when ${name}`)
       t.notOk(wished.did.some(entry => entry.startsWith('put')))
     }
+  })
+
+  t.test('by preference stops as well when the claim is not seen', async t => {
+    const world = scene()
+    world.says('a')
+    world.says('b', { active: true, epoch: 3, available: 1, lastKnown: 1, total: 1 })
+    world.gitlab.add(20, 'runner-b', 'rnd-runner')
+    const push = world.gitlab.replaceBranchFile.bind(world.gitlab)
+    world.gitlab.replaceBranchFile = write =>
+      write.content.includes('"active": true')
+        ? Promise.reject(new GitLabError('forbidden', 'publish', 'no claim today'))
+        : push(write)
+    let cause: string | undefined
+    for (let cycles = 0; cycles < 200 && cause === undefined; cycles++) {
+      world.says('b')
+      const { step } = (await world.cycle()).plan
+      if (step.kind === 'promote') cause = step.cause
+    }
+    t.equal(cause, 'prefer')
+    t.notOk(world.holds(10))
   })
 
   t.test('by pin whose claim landed unseen is finished by the next cycle', async t => {

@@ -8,6 +8,34 @@ const falsy = 'missing is as good as false'
  */
 export const EQUIVALENTS = [
   {
+    file: 'decider/act/act.ts',
+    line: 'removalSentServerMs === undefined ?',
+    piece: 'removalSentServerMs === undefined',
+    replacement: 'false',
+    why: 'undefined is as good as missing',
+  },
+  {
+    file: 'decider/act/act.ts',
+    line: "case 'none':",
+    piece: "'none'",
+    replacement: '""',
+    why: 'what is no case returns nothing as well',
+  },
+  {
+    file: 'decider/act/act.ts',
+    line: 'doubtMs !== undefined &&',
+    piece: 'doubtMs !== undefined',
+    replacement: 'true',
+    why: 'the age of what never was is NaN, and no NaN is small enough',
+  },
+  {
+    file: 'decider/act/act.ts',
+    line: 'if (seq === undefined) return false',
+    piece: 'seq === undefined',
+    replacement: 'false',
+    why: 'no seq that is read is at least an undefined one',
+  },
+  {
     file: 'decider/active.ts',
     line: '{ repairOnly } = { repairOnly: false }',
     piece: '{ repairOnly: false }',
@@ -37,6 +65,28 @@ export const EQUIVALENTS = [
     why: 'whoever publishes the part gives it the reason',
   },
   { file: 'decider/decide.ts', line: 'file?.kind', piece: 'file?.kind', replacement: 'file.kind', why: file },
+  {
+    file: 'decider/decide.ts',
+    line: 'status?.servingIds.includes(id)',
+    piece: 'status?.servingIds',
+    replacement: 'status.servingIds',
+    why: known,
+  },
+  {
+    file: 'decider/decide.ts',
+    line: 'if (!seen.gitlab.readable) return alerts',
+    piece: '!seen.gitlab.readable',
+    replacement: 'false',
+    why: 'alerts are looked for only when GitLab could be read; the compiler cannot know',
+  },
+  { file: 'decider/memory.ts', line: 'ownFile?.kind', piece: 'ownFile?.kind', replacement: 'ownFile.kind', why: file },
+  {
+    file: 'decider/memory.ts',
+    line: "ownFile?.kind === 'read' ? ownFile.status",
+    piece: "ownFile?.kind === 'read'",
+    replacement: 'true',
+    why: 'the status that a missing file does not give is kept from before in any case',
+  },
   {
     file: 'decider/memory.ts',
     line: 'groups.get(cluster.name) ?? []',

@@ -16,6 +16,7 @@ export const GROUPS = {
       'sentences',
       'limits',
       'probe-limits',
+      'asking',
       'pauses',
       'fencing',
       'doubt',
