@@ -6,6 +6,7 @@ import { PROFILES, timingOf } from '../../decider/timing.ts'
 import { readControl } from '../../decider/documents.ts'
 
 const text = readFileSync('docs/decider.md', 'utf8')
+const reference = text + readFileSync('docs/fleet.md', 'utf8')
 const block = (language: string) => new RegExp(`\`\`\`${language}\n([^]*?)\`\`\``).exec(text)?.[1] ?? ''
 
 t.test('every key of the configuration is documented', t => {
@@ -17,7 +18,7 @@ t.test('every key of the configuration is documented', t => {
   }
   for (const key of keys(deciderConfigSchema, '')) {
     const short = key.split('.').at(-1) ?? key
-    t.ok(text.includes(`\`${key}\``) || text.includes(`, \`${short}\``), key)
+    t.ok(reference.includes(`\`${key}\``) || reference.includes(`, \`${short}\``), key)
   }
   t.end()
 })

@@ -6,7 +6,7 @@ import { kustomize, lacksKubectl } from '../support/kubectl.ts'
 
 t.test('what is generated is as the code would make it now (npm run generate)', async t => {
   const made = await artefacts()
-  t.equal(made.size, 5)
+  t.equal(made.size, 6)
   for (const [path, text] of made) t.equal(readFileSync(path, 'utf8'), text, path)
 })
 
@@ -18,7 +18,7 @@ t.test('the PrometheusRule holds exactly the groups of the plain file', t => {
 
 t.test('every dashboard is a ConfigMap that Grafana’s sidecar finds', { skip: lacksKubectl() }, async t => {
   const maps = await kustomize('manifests/grafana')
-  t.equal(maps.length, 3)
+  t.equal(maps.length, 4)
   for (const map of maps) {
     t.match(map, { kind: 'ConfigMap', metadata: { labels: { grafana_dashboard: '1' } } })
     for (const text of Object.values(map['data'] as Record<string, string>)) {
