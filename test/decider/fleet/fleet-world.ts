@@ -30,8 +30,7 @@ export function coreConnection(core: KubernetesCore): Connection {
         headers: { 'content-type': contentType },
         body: body === undefined ? '' : JSON.stringify(body),
       })
-      if (answer.status > 299)
-        throw errorOfAnswer(`${method} ${subject}`, answer.status, answer.body, undefined)
+      if (answer.status > 299) throw errorOfAnswer(`${method} ${subject}`, answer.status, answer.body, undefined)
       return JSON.parse(answer.body) as unknown
     },
     lines: () => {
