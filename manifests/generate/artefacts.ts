@@ -1,6 +1,7 @@
 import { format, resolveConfig } from 'prettier'
 import { configurationPage } from '../../docs/generate/configuration-page.ts'
 import { metricsPage } from '../../docs/generate/metrics-page.ts'
+import { fleet } from './dashboards/fleet.ts'
 import { overview } from './dashboards/overview.ts'
 import { runners } from './dashboards/runners.ts'
 import { webhook } from './dashboards/webhook.ts'
@@ -13,6 +14,7 @@ const ARTEFACTS: Readonly<Record<string, () => string>> = {
   'docs/metrics.md': metricsPage,
   'manifests/prometheus/prometheus-rule.yaml': prometheusRule,
   'manifests/grafana/overview.json': () => json(overview()),
+  'manifests/grafana/fleet.json': () => json(fleet()),
   'manifests/grafana/runners.json': () => json(runners()),
   'manifests/grafana/webhook.json': () => json(webhook()),
 }

@@ -74,7 +74,7 @@ export interface Runner {
   readonly token: string
   readonly type: RunnerType
   readonly groupId: number | null
-  readonly projectIds: readonly number[]
+  projectIds: readonly number[]
   readonly createdAtMs: number
   readonly contact: Contact
   readonly managers: Map<string, Manager>

@@ -18,7 +18,7 @@ t.test('the PrometheusRule holds exactly the groups of the plain file', t => {
 
 t.test('every dashboard is a ConfigMap that Grafana’s sidecar finds', { skip: lacksKubectl() }, async t => {
   const maps = await kustomize('manifests/grafana')
-  t.equal(maps.length, 3)
+  t.equal(maps.length, 4)
   for (const map of maps) {
     t.match(map, { kind: 'ConfigMap', metadata: { labels: { grafana_dashboard: '1' } } })
     for (const text of Object.values(map['data'] as Record<string, string>)) {

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 
-export const DASHBOARDS = ['overview', 'runners', 'webhook'] as const
+export const DASHBOARDS = ['overview', 'runners', 'webhook', 'fleet'] as const
+type Name = (typeof DASHBOARDS)[number]
 
 export interface PanelQuery {
   /** Dashboard, panel and query, for people. */
@@ -28,13 +29,13 @@ export interface Panel {
   targets?: { refId: string; expr: string; legendFormat?: string }[]
 }
 
-export function readDashboard(name: (typeof DASHBOARDS)[number]): DashboardFile {
+export function readDashboard(name: Name): DashboardFile {
   return JSON.parse(readFileSync(`manifests/grafana/${name}.json`, 'utf8')) as DashboardFile
 }
 
 /** Every query of every panel. */
-export function panelQueries(): PanelQuery[] {
-  return DASHBOARDS.flatMap(name =>
+export function panelQueries(names: readonly Name[] = DASHBOARDS): PanelQuery[] {
+  return names.flatMap(name =>
     readDashboard(name).panels.flatMap(({ title, targets = [] }) =>
       targets.map(({ refId, expr, legendFormat = '' }) => ({
         where: `${name} / ${title} / ${refId}`,
@@ -46,8 +47,8 @@ export function panelQueries(): PanelQuery[] {
 }
 
 /** The query of a variable that Grafana fills from label values, as one that Prometheus itself understands. */
-export function variableQueries(): { where: string; expr: string }[] {
-  return DASHBOARDS.flatMap(name =>
+export function variableQueries(names: readonly Name[] = DASHBOARDS): { where: string; expr: string }[] {
+  return names.flatMap(name =>
     readDashboard(name)
       .templating.list.filter(({ type }) => type === 'query')
       .map(variable => {

@@ -46,6 +46,13 @@ async function play(deps: SectionDeps): Promise<SectionOutcome> {
       pods: stage.replicas.pods().length,
     }
   }
+  const steps: number[] = []
+  let asked = stage.wanted()
+  const unsubscribe = stage.kubernetes.state.onChange(() => {
+    const wanted = stage.wanted()
+    if (wanted !== asked) steps.push(wanted - asked)
+    asked = wanted
+  })
   const ending = new AbortController()
   const over = AbortSignal.any([signal, ending.signal])
   const looking = repeat(clock, LOOK_EVERY_MS, over, async () => {
@@ -103,6 +110,8 @@ async function play(deps: SectionDeps): Promise<SectionOutcome> {
     trickling.abort(new Error('the section ends'))
     ending.abort(new Error('the section ends'))
     await looking
+    unsubscribe()
+    looks.push(look())
     screen.end()
   }
 
@@ -110,7 +119,6 @@ async function play(deps: SectionDeps): Promise<SectionOutcome> {
   const died = jobs.filter(each => each.status !== 'success')
   const { givenUp } = stage.managers
   const wronged = givenUp.filter(each => each.jobs > 0 && each.leastElsewhere === 0)
-  const steps = changesOf(looks)
   if (died.length > 0) broken.push(`${died.length} jobs did not succeed`)
   if (wronged.length > 0) broken.push(`${wronged.length} managers were given up with jobs while another one was idle`)
   if (steps.some(step => step < -1)) broken.push('more than one manager was given up at once')
@@ -143,14 +151,6 @@ function secondsOf(ms: number, timeScale: number): string {
   return `${seconds.toFixed(1)} s (${(seconds / timeScale).toFixed(0)} s unscaled)`
 }
 
-/** Every change of the Deployment's number. */
-function changesOf(looks: readonly Look[]): number[] {
-  return looks
-    .slice(1)
-    .map((look, index) => look.wanted - (looks[index]?.wanted ?? look.wanted))
-    .filter(change => change !== 0)
-}
-
 function tableOf(look: Look, fleet: FleetReport | undefined, paint: Paint): string[] {
   const dash = '–'
   const cells: [string, string][] = [
@@ -174,7 +174,7 @@ function drawTimeline(looks: readonly Look[], everyMs: number, screen: SectionDe
   const lines: Look[] = []
   for (const look of looks) {
     const last = lines.at(-1)
-    if (!last || look.wanted !== last.wanted || look.atMs - last.atMs >= everyMs) lines.push(look)
+    if (last?.wanted !== look.wanted || look.atMs - last.atMs >= everyMs) lines.push(look)
   }
   screen.line(paint('bold', 'Timeline'))
   screen.line(paint('dim', '    time   managers  jobs: running and waiting'))

@@ -18,6 +18,25 @@ export const namespaceRoutes: readonly Route[] = [
   },
   {
     method: 'GET',
+    pattern: '/groups/:id/projects',
+    run: (context, call) => {
+      const group = call.access.group(pathText(call, 'id'))
+      const below = call.input.boolean('include_subgroups') ?? false
+      const ascending = call.input.oneOf('sort', ['asc', 'desc']) === 'asc'
+      const projects = [...context.store.projects.values()]
+        .filter(({ groupId }) => (below ? context.store.isWithin(groupId, group.id) : groupId === group.id))
+        .filter(project => call.access.hasProjectRole(project, 'guest'))
+        .sort((a, b) => (ascending ? a.id - b.id : b.id - a.id))
+      const { items, headers } = page(context, call, projects)
+      return json(
+        200,
+        items.map(project => projectItem(context, project, call)),
+        headers,
+      )
+    },
+  },
+  {
+    method: 'GET',
     pattern: '/projects/:id',
     auth: 'public',
     run: (context, call) => {

@@ -59,6 +59,27 @@ export const runnerRoutes: readonly Route[] = [
     },
   },
   {
+    method: 'POST',
+    pattern: '/projects/:id/runners',
+    run: (context, call) => {
+      const project = call.access.project(pathText(call, 'id'))
+      if (!call.access.hasProjectRole(project, 'maintainer')) throw refusals.forbidden()
+      call.input.require(['runner_id'])
+      const runner = context.store.runners.get(call.input.integer('runner_id') ?? 0)
+      if (!runner) throw refusals.notFound('Runner')
+      if (runner.type === 'instance_type') throw refusals.forbidden('Runner is an instance runner')
+      if (runner.type === 'group_type') throw refusals.forbidden('Runner is a group runner')
+      if (runner.locked) throw refusals.forbidden('Runner is locked')
+      if (!call.access.canUpdateRunner(runner)) throw refusals.forbidden('No access granted')
+      if (runner.projectIds.includes(project.id)) {
+        throw refusals.message(400, { runner_id: ['has already been taken'] })
+      }
+      // As in GitLab the runner's queue is not woken by that.
+      runner.projectIds = [...runner.projectIds, project.id]
+      return json(201, runnerItem(context, runner))
+    },
+  },
+  {
     method: 'GET',
     pattern: '/runners/:id',
     scopes: ['manage_runner'],
@@ -87,6 +108,9 @@ export const runnerRoutes: readonly Route[] = [
     run: (context, call) => {
       const runner = existing(context, call)
       if (!call.access.canUpdateRunner(runner)) throw refusals.forbidden('No access granted')
+      if (runner.projectIds.length > 1 && call.caller?.token.admin !== true) {
+        throw refusals.forbidden('Runner associated with more than one project')
+      }
       const unlessNewerThan = Date.parse(call.headers['if-unmodified-since'] ?? '')
       if (runner.updatedAtMs + context.time.skewMs > unlessNewerThan + 999) {
         throw refusals.message(412, '412 Precondition Failed')
