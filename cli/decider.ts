@@ -180,7 +180,7 @@ async function serve({ config, text, flags, listen, env }: Serving): Promise<voi
       prometheusTransport: await prometheusTransport(config.prometheus, log),
       gitlabTransport: createAxiosTransport(await readCa(config.gitlab.caFile)),
       packageClient: () => clientFor(projectTokenFile === undefined ? runnersToken : { file: projectTokenFile }),
-      leads: () => decider.status().role === 'leader',
+      publishes: () => !flags.dryRun && decider.status().role === 'leader',
       registry,
       clock,
       random,

@@ -28,8 +28,8 @@ export interface JobsDeps {
   keys: SigningKeys
   /** Where packages go; missing: nowhere. A client of its own, for the same reason. */
   packages?: { gitlab: Pick<GitLabClient, 'putPackageFile'>; project: number }
-  /** Whether this process leads: of several replicas one publishes. */
-  leads: () => boolean
+  /** Whether this process stores packages: of several replicas one does. */
+  publishes: () => boolean
   registry: Registry
   clock: Clock
   random: Random
@@ -82,7 +82,7 @@ export function createJobs(deps: JobsDeps): Jobs {
     store,
     metrics,
     ...(deps.packages && { publish: createPackagePublisher(deps.packages) }),
-    publishes: deps.leads,
+    publishes: deps.publishes,
     clock,
     random,
     log,

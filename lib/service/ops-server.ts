@@ -1,4 +1,10 @@
-import { createServer, type IncomingHttpHeaders, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import {
+  createServer,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+} from 'node:http'
 import type { Registry } from 'prom-client'
 import { withDeadline, type Clock, type Random } from './clock.ts'
 import { formatListenAddress, type ListenAddress } from './listen-address.ts'
