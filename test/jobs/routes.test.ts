@@ -15,7 +15,7 @@ function createScene(
 ) {
   const asked: { endMs: number }[] = []
   const store: Pick<JobRoutesDeps['store'], 'get'> = {
-    get: () => Promise.resolve(more.kept === true ? JSON.stringify(documentOf()) : undefined),
+    get: () => Promise.resolve(more.kept === true ? documentOf() : undefined),
   }
   const [route] = Object.values(
     jobRoutes({
