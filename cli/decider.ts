@@ -207,7 +207,7 @@ async function serve({ config, text, flags, kubeconfig, listen, env }: Serving):
       prometheusTransport: await prometheusTransport(config.prometheus, log),
       gitlabTransport: createAxiosTransport(await readCa(config.gitlab.caFile)),
       packageClient: () => createGitLabClient(projectOptions),
-      leads: () => decider.status().role === 'leader',
+      publishes: () => !flags.dryRun && decider.status().role === 'leader',
       registry,
       clock,
       random,

@@ -22,7 +22,8 @@ export interface JobsSetting {
   gitlabTransport: HttpTransport
   /** Of its own, with the rights of the HADR project's. Asked for only when packages are wanted. */
   packageClient: () => GitLabClient
-  leads: () => boolean
+  /** Whether this process stores packages: of several replicas one does, and in a dry run none. */
+  publishes: () => boolean
   registry: Registry
   clock: Clock
   random: Random
@@ -34,7 +35,7 @@ const QUERY_DEADLINE_MS = 15_000
 
 /** Builds the part that keeps the metrics of jobs, and starts it. Rejects with what is wrong with the cluster's configuration. */
 export async function startJobs(jobs: NonNullable<DeciderConfig['jobs']>, setting: JobsSetting): Promise<Jobs> {
-  const { config, kubeconfig, env, userAgent, clock, random, log, registry, leads } = setting
+  const { config, kubeconfig, env, userAgent, clock, random, log, registry, publishes } = setting
   const connection = await openConnection({ kubeConfig: loadKubeConfig(kubeconfig, env), clock, userAgent })
   const built = createJobs({
     cluster: config.cluster,
@@ -49,7 +50,7 @@ export async function startJobs(jobs: NonNullable<DeciderConfig['jobs']>, settin
     }),
     keys: createSigningKeys({ url: config.gitlab.url, transport: setting.gitlabTransport, clock, userAgent }),
     ...(jobs.package && { packages: { gitlab: setting.packageClient(), project: config.gitlab.project } }),
-    leads,
+    publishes,
     registry,
     clock,
     random,

@@ -28,8 +28,8 @@ export interface JobsDeps {
   keys: SigningKeys
   /** Where packages go; missing: nowhere. A client of its own, for the same reason. */
   packages?: { gitlab: Pick<GitLabClient, 'putPackageFile'>; project: number }
-  /** Whether this process leads: of several replicas one publishes. */
-  leads: () => boolean
+  /** Whether this process stores packages: of several replicas one does. */
+  publishes: () => boolean
   registry: Registry
   clock: Clock
   random: Random
@@ -55,6 +55,7 @@ export interface Jobs {
 }
 
 const LEVELS_EVERY_MS = 5_000
+const TIDY_EVERY_MS = 3_600_000
 const DAY_MS = 86_400_000
 
 /**
@@ -82,13 +83,14 @@ export function createJobs(deps: JobsDeps): Jobs {
     store,
     metrics,
     ...(deps.packages && { publish: createPackagePublisher(deps.packages) }),
-    publishes: deps.leads,
+    publishes: deps.publishes,
     clock,
     random,
     log,
   })
   let watch: JobWatch | undefined
   let cancelLevels: () => void = () => undefined
+  let cancelTidy: () => void = () => undefined
 
   function level(): void {
     metrics.level({
@@ -100,9 +102,14 @@ export function createJobs(deps: JobsDeps): Jobs {
     cancelLevels = clock.after(LEVELS_EVERY_MS, level)
   }
 
+  function tidyLater(): void {
+    cancelTidy = clock.after(TIDY_EVERY_MS, () => void store.tidy().then(tidyLater))
+  }
+
   return {
     async start() {
       await store.open()
+      tidyLater()
       const { namespaces, selector } = config
       watch = startJobWatch({
         connection: deps.connection,
@@ -119,6 +126,7 @@ export function createJobs(deps: JobsDeps): Jobs {
     },
     async stop() {
       cancelLevels()
+      cancelTidy()
       await watch?.stop()
       await desk.stop()
     },

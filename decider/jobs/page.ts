@@ -39,7 +39,7 @@ export function jobPage(metrics: JobMetrics): OpsAnswer {
 <style>${new Markup(STYLE)}</style></head><body><main>
 <h1>${title}${job.name === null ? '' : markup`: <bdi>${job.name}</bdi>`}</h1>
 <p class="soft">Project ${job.projectId}${job.ref === null ? '' : markup`, ref <bdi>${job.ref}</bdi>`} · cluster ${metrics.cluster} ·
-pod <bdi>${pod.namespace}/${pod.name}</bdi> · ${window.start} to ${window.end}${metrics.partial ? ' · partial' : ''}</p>
+pod <bdi>${pod.namespace}/${pod.name}</bdi> · ${timeOf(window.start)} to ${timeOf(window.end)} UTC${metrics.partial ? ' · partial' : ''}</p>
 ${list.length === 0 ? '' : markup`<h2>Warnings</h2><ul>${list}</ul>`}
 <h2>Containers</h2>
 <table><thead><tr><th scope="col">Container</th><th scope="col" class="number">CPU limit</th>
@@ -87,4 +87,9 @@ function section(query: QueryResult, metrics: JobMetrics): Markup {
 
 function nameOf(labels: Readonly<Record<string, string>>): string {
   return Object.values(labels).join(', ') || 'all'
+}
+
+/** `2026-01-01T10:20:30.456Z` for people. */
+function timeOf(iso: string): string {
+  return iso.slice(0, 19).replace('T', ' ')
 }

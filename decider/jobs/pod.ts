@@ -20,7 +20,7 @@ const MAX_TEXT = 1000
 
 /**
  * Undefined for what is no job's pod: without a job's id, or with a project's id in the annotations that is not the one in
- * the labels, which no job can overwrite. GitLab Runner writes both since 17.9, and before it the annotations alone.
+ * the labels. GitLab Runner annotates since 15.9; the labels, which no job can overwrite, came after 17.8.
  */
 export function readJobPod(object: KubernetesObject): JobPod | undefined {
   const { namespace, name, uid, annotations = {}, labels = {} } = object.metadata

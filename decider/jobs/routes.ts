@@ -50,7 +50,7 @@ export function jobRoutes(deps: JobRoutesDeps): Record<string, OpsRoute> {
 
   async function find(jobId: number): Promise<JobMetrics | 'busy' | undefined> {
     const kept = await store.get(jobId)
-    if (kept !== undefined) return JSON.parse(kept) as JobMetrics
+    if (kept) return kept
     const pod = watch.running(jobId)
     const known = pod ? { pod, endMs: deps.wallMs() } : desk.waiting(jobId)
     if (!known) return undefined
@@ -84,9 +84,9 @@ export function jobRoutes(deps: JobRoutesDeps): Record<string, OpsRoute> {
 
   async function page(jobId: number): Promise<OpsAnswer> {
     const kept = deps.page ? await store.get(jobId) : undefined
-    if (kept === undefined) return refuse(404, deps.page ? `no metrics of job ${jobId} are kept` : 'nothing here')
+    if (!kept) return refuse(404, deps.page ? `no metrics of job ${jobId} are kept` : 'nothing here')
     metrics.request(200)
-    const { headers, ...rest } = jobPage(JSON.parse(kept) as JobMetrics)
+    const { headers, ...rest } = jobPage(kept)
     return { ...rest, headers: { ...CLOSE, ...headers } }
   }
 

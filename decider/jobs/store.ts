@@ -23,10 +23,12 @@ export interface JobStore {
   /** Reads what is there. Never rejects: a folder that cannot be used is told, and nothing is kept then. */
   open(): Promise<void>
   has(jobId: number, podUid: string): boolean
-  /** As JSON text; undefined when it is not kept. A job that had several pods shows its newest. */
-  get(jobId: number): Promise<string | undefined>
+  /** Undefined when it is not kept. A job that had several pods shows its newest. */
+  get(jobId: number): Promise<JobMetrics | undefined>
   /** Whole or not at all, even when the machine dies. False when the disk refused it; that is counted, never thrown. */
   put(metrics: JobMetrics): Promise<boolean>
+  /** Removes what is too old, also while no new ones come. */
+  tidy(): Promise<void>
   readonly jobs: number
   readonly bytes: number
 }
@@ -125,7 +127,7 @@ export function createJobStore(options: StoreOptions): JobStore {
       const [newest] = [...entries.values()].filter(entry => entry.jobId === jobId).sort((a, b) => b.atMs - a.atMs)
       if (!newest) return undefined
       try {
-        return await readFile(join(folder, nameOf(newest)), 'utf8')
+        return parse(await readFile(join(folder, nameOf(newest)), 'utf8'))
       } catch (error) {
         failed('read', error)
         forget(newest)
@@ -158,6 +160,7 @@ export function createJobStore(options: StoreOptions): JobStore {
       keep(entry)
       return true
     },
+    tidy: () => prune(maxBytes),
     get jobs() {
       return entries.size
     },
@@ -165,6 +168,13 @@ export function createJobStore(options: StoreOptions): JobStore {
       return bytes
     },
   }
+}
+
+/** Throws for what this version did not write. */
+function parse(text: string): JobMetrics {
+  const value: unknown = JSON.parse(text)
+  if (typeof value === 'object' && value !== null && Reflect.get(value, 'schema') === 1) return value as JobMetrics
+  throw new Error('the file is none of ours, or of another version')
 }
 
 function nameOf({ jobId, uid }: Pick<Entry, 'jobId' | 'uid'>): string {

@@ -77,12 +77,15 @@ t.test('with GitLab out of reach it stays up, says so, and leaves on SIGTERM wit
 
 t.test('outside a cluster it asks for a decision on the lease, and what needs Kubernetes is refused', async t => {
   const workloads = 'runners: {selector: app=ci-gitlab-runner}\n'
-  const folder = t.testdir({ 'decider.yaml': GOOD, 'runners.yaml': GOOD + workloads })
+  const jobsToo = 'jobs: {namespaces: [ci], folder: jobs}\n'
+  const folder = t.testdir({ 'decider.yaml': GOOD, 'runners.yaml': GOOD + workloads, 'jobs.yaml': GOOD + jobsToo })
   const env = { HADR_GITLAB_TOKEN: 'glpat-x' }
   const leaseless = await run(['--config', join(folder, 'decider.yaml')], env)
   t.match(leaseless, { code: 78, stderr: /no Kubernetes here.*--kubeconfig.*--no-lease/s })
   const runners = await run(['--config', join(folder, 'runners.yaml'), '--no-lease'], env)
   t.match(runners, { code: 78, stderr: /runners needs Kubernetes/ })
+  const jobs = await run(['--config', join(folder, 'jobs.yaml'), '--no-lease'], env)
+  t.match(jobs, { code: 78, stderr: /jobs needs Kubernetes/ })
   const config = ['--config', join(folder, 'decider.yaml')]
   const none = join(folder, 'none')
   const named = [

@@ -42,7 +42,7 @@ t.test('what is put is there, and still there for the process that comes after',
 
   const { store: next } = await open(t, { folder })
   t.strictSame([next.jobs, next.bytes, next.has(1, 'uid-1')], [1, SIZE, true])
-  t.match(JSON.parse((await next.get(1)) ?? ''), { job: { id: 1 } })
+  t.strictSame(await next.get(1), metricsOf(1))
   t.equal(await next.get(2), undefined)
 })
 
@@ -52,7 +52,7 @@ t.test('of a job with several pods the newest is shown', async t => {
   await store.put(metricsOf(1, 'first'))
   await clock.advance(1000)
   await store.put(metricsOf(1, 'second'))
-  t.match(JSON.parse((await store.get(1)) ?? ''), { pod: { uid: 'second' } })
+  t.match(await store.get(1), { pod: { uid: 'second' } })
 })
 
 t.test('beyond the size the oldest go, beyond the age all that are older', async t => {
@@ -67,6 +67,9 @@ t.test('beyond the size the oldest go, beyond the age all that are older', async
   await clock.advance(2 * DAY)
   await store.put(metricsOf(5))
   t.strictSame([store.jobs, readdirSync(folder)], [1, ['5-uid-5.json']])
+  await clock.advance(2 * DAY)
+  await store.tidy()
+  t.strictSame([store.jobs, store.bytes, readdirSync(folder)], [0, 0, []], 'also when no new ones come')
 })
 
 t.test('at the start old files and halves of files go, and what is not ours stays', async t => {
@@ -81,6 +84,8 @@ t.test('at the start old files and halves of files go, and what is not ours stay
   const { store, errors } = await open(t, { folder })
   t.strictSame(readdirSync(folder).sort(), ['3-new.json', 'README'])
   t.strictSame([store.jobs, errors], [1, []])
+  t.equal(await store.get(3), undefined, 'a file that says nothing is told and forgotten')
+  t.strictSame([store.jobs, errors], [0, ['read']])
 })
 
 t.test('a full disk is counted, makes the oldest go, and never throws', async t => {

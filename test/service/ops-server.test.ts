@@ -49,6 +49,22 @@ t.test('more paths may be added, unknown ones say what there is', async t => {
   t.match(await ask('/nothing'), { status: 404, body: /\/metrics .*\/why/ })
 })
 
+t.test('a path that ends in /* takes all below it, and knows the path and the headers of a request', async t => {
+  const { ask } = await start(t, {
+    routes: {
+      '/things/*': (query, { path, headers }) => ({
+        status: 200,
+        body: `${path} ${query.get('x') ?? ''} ${headers.host ?? ''}`,
+      }),
+      '/things/own': () => ({ status: 200, body: 'its own' }),
+    },
+  })
+  t.match(await ask('/things/1/more?x=2'), { status: 200, body: /^\/things\/1\/more 2 127\.0\.0\.1:\d+$/ })
+  t.match(await ask('/things/own'), { body: 'its own' })
+  t.match(await ask('/things'), { status: 404 })
+  t.match(await ask('/things/1', 'POST'), { status: 405 })
+})
+
 t.test('it is read only, and HEAD has no body', async t => {
   const { ask } = await start(t)
   t.match(await ask('/livez', 'POST'), { status: 405 })
