@@ -11,7 +11,8 @@ const block = (language: string) => new RegExp(`\`\`\`${language}\n([^]*?)\`\`\`
 t.test('every key of the configuration is documented', t => {
   const keys = (schema: object, path: string): string[] => {
     const { properties, items } = schema as { properties?: Record<string, object>; items?: object }
-    if (items) return keys(items, `${path}[]`)
+    // A list of plain values is one key; one of mappings has theirs.
+    if (items) return 'properties' in items ? keys(items, `${path}[]`) : [path]
     if (!properties) return [path]
     return Object.entries(properties).flatMap(([name, inner]) => keys(inner, path === '' ? name : `${path}.${name}`))
   }

@@ -16,6 +16,8 @@ const PAGES = ['README.md', ...readdirSync('docs').flatMap(name => (name.endsWit
 /** Commands by how they begin, and the test that runs them. */
 const ELSEWHERE: Readonly<Record<string, string>> = {
   'npm ci && npm run demo': 'test/integration/demo.test.ts',
+  'npm run demo -- --fleet': 'test/integration/fleet.test.ts',
+  'wget -q -T 30 --header': 'test/integration/job-metrics.test.ts',
   'hadr ': 'test/cli/operations.test.ts',
   'export HADR_': 'test/cli/operations.test.ts',
   'npx hadr inject': 'test/webhook/documentation.test.ts',

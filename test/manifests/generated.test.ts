@@ -6,7 +6,7 @@ import { kustomize, lacksKubectl } from '../support/kubectl.ts'
 
 t.test('what is generated is as the code would make it now (npm run generate)', async t => {
   const made = await artefacts()
-  t.equal(made.size, 6)
+  t.equal(made.size, 7)
   for (const [path, text] of made) t.equal(readFileSync(path, 'utf8'), text, path)
 })
 
