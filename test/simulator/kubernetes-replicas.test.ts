@@ -57,8 +57,9 @@ t.test('pods are given up in the order of the real ReplicaSet', t => {
 
 t.test('a Deployment gets its pods, loses those that are too many, and its status follows', async t => {
   const clock = createManualClock()
-  const { state, close } = createKubernetes({ clock })
-  t.teardown(close)
+  const core = createKubernetes({ clock })
+  const { state } = core
+  t.teardown(() => core.close())
   const labels = { app: 'x' }
   state.put('deployments', {
     metadata: { name: 'x', namespace: 'default' },
