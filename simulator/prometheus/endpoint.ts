@@ -68,16 +68,18 @@ const PARTS: Readonly<Record<string, (scrapes: readonly Scrape[]) => { labels: L
     })),
   [labelled(`timestamp(${UP})`, 'up_at')]: scrapes =>
     targetsOf(scrapes).map(({ target, atMs }) => ({ labels: { ...target, hadr_kind: 'up_at' }, value: atMs / 1000 })),
-  ...Object.fromEntries(
-    Object.entries(FLEET).flatMap(([kind, name]) => [
-      [labelled(name, kind), (scrapes: readonly Scrape[]) => select(scrapes, name, kind)],
-      [
-        labelled(`timestamp(${name})`, `${kind}_at`),
-        (scrapes: readonly Scrape[]) => selectTimes(scrapes, name, `${kind}_at`),
-      ],
-    ]),
-  ),
 }
+
+/** The same for a fleet's query. */
+const FLEET_PARTS: typeof PARTS = Object.fromEntries(
+  Object.entries(FLEET).flatMap(([kind, name]) => [
+    [labelled(name, kind), (scrapes: readonly Scrape[]) => select(scrapes, name, kind)],
+    [
+      labelled(`timestamp(${name})`, `${kind}_at`),
+      (scrapes: readonly Scrape[]) => selectTimes(scrapes, name, `${kind}_at`),
+    ],
+  ]),
+)
 
 /**
  * Stands in for Prometheus where that is not installed, for the decider's queries alone: scrapes its targets at once and
@@ -151,9 +153,11 @@ export async function startPrometheusEndpoint(options: PrometheusEndpointOptions
 
 function answer(response: ServerResponse, query: string, scrapes: readonly Scrape[], nowMs: number): void {
   const parts = new Set(query.split(/\sor\s/).map(normal))
-  const selects = [...parts].map(part => (Object.hasOwn(PARTS, part) ? PARTS[part] : undefined))
-  const understood = selects.every(selectPart => selectPart !== undefined)
-  const result = selects.flatMap(selectPart => selectPart?.(scrapes) ?? [])
+  const known = [PARTS, FLEET_PARTS].find(
+    each => parts.size === Object.keys(each).length && Object.keys(each).every(part => parts.has(part)),
+  )
+  const understood = known !== undefined
+  const result = Object.values(known ?? {}).flatMap(selectPart => selectPart(scrapes))
   const content = understood
     ? {
         status: 'success',
