@@ -39,6 +39,9 @@ const { values, positionals } = parseArgs({
   },
 })
 
+// Else the programs that were started would outlive us: they are ended as we exit.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130))
+
 if (values.help) process.stdout.write(USAGE)
 else process.exitCode = await main()
 

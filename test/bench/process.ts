@@ -86,7 +86,7 @@ function cpuMsOf(pid: number): number {
   }, 0)
 }
 
-function handlesOf(pid: number): { sockets: number; others: number } {
+export function handlesOf(pid: number): { sockets: number; others: number } {
   const targets = readdirSync(`/proc/${pid}/fd`, { withFileTypes: true }).map(({ name }) => readlink(pid, name))
   const sockets = targets.filter(target => target.startsWith('socket:')).length
   return { sockets, others: targets.length - sockets }
