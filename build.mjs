@@ -30,8 +30,10 @@ await build({
   outdir,
   outExtension: { '.js': '.cjs' },
   bundle: true,
-  minify: true,
-  keepNames: true,
+  minifyWhitespace: true,
+  minifySyntax: true,
+  // Names stay for stack traces. With `keepNames` instead, naming every closure took a tenth of the webhook's time.
+  minifyIdentifiers: false,
   sourcemap: false,
   platform: 'node',
   target: 'node20',

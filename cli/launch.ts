@@ -4,7 +4,7 @@ import { createRequire } from 'node:module'
  * Heap caps of programs that run beside somebody else's: every runner pod pays for a sidecar's memory, and V8 would rather
  * grow than collect. 32 MiB are several times what a sidecar needs.
  */
-const NODE_FLAGS: Readonly<Record<string, readonly string[]>> = {
+export const NODE_FLAGS: Readonly<Record<string, readonly string[]>> = {
   sidecar: ['--max-semi-space-size=1', '--max-old-space-size=32'],
 }
 

@@ -1,5 +1,5 @@
 import type { AddOperation } from 'fast-json-patch'
-import { field, isObject, objectsField, textField, type JsonObject } from './json.ts'
+import { field, objectsField, textField, unescapeKey, type JsonObject } from './json.ts'
 import { CONTAINER_NAME } from './names.ts'
 import { shapeOf } from './shape.ts'
 
@@ -13,27 +13,39 @@ const MAX_ANNOTATION_BYTES = 256 * 1024
  * and `-` at the end of a list: all that we emit.
  */
 export function applyAdditions(object: unknown, additions: readonly Addition[]): unknown {
-  return additions.reduce<unknown>((result, { path, value }) => {
-    const keys = path.split('/').slice(1)
-    return addAt(
-      result,
-      keys.map(key => key.replaceAll('~1', '/').replaceAll('~0', '~')),
-      value,
-    )
-  }, object)
+  // What was copied for one addition can take the next one, too.
+  const copies = new Set<unknown>()
+  let result = object
+  for (const { path, value } of additions) {
+    const keys = path.split('/')
+    result = addAt(result, path.includes('~') ? keys.map(unescapeKey) : keys, 1, value, copies)
+    if (result === undefined) return undefined
+  }
+  return result
 }
 
-function addAt(parent: unknown, [key, ...rest]: readonly string[], value: unknown): unknown {
-  if (key === undefined || parent === undefined) return undefined
+function addAt(parent: unknown, keys: readonly string[], at: number, value: unknown, copies: Set<unknown>): unknown {
+  const key = keys[at]
+  const isLast = at === keys.length - 1
+  // A key that assigning would take for the prototype is none that we emit.
+  if (key === undefined || key === '__proto__' || typeof parent !== 'object' || parent === null) return undefined
   if (Array.isArray(parent)) {
     const items: readonly unknown[] = parent
-    if (rest.length === 0) return key === '-' ? [...items, value] : undefined
-    const item = addAt(items[Number(key)], rest, value)
-    return item === undefined ? undefined : items.with(Number(key), item)
+    if (isLast && key !== '-') return undefined
+    const item = isLast ? value : addAt(items[Number(key)], keys, at + 1, value, copies)
+    if (item === undefined) return undefined
+    const list = copies.has(parent) ? (parent as unknown[]) : [...items]
+    copies.add(list)
+    if (isLast) list.push(item)
+    else list[Number(key)] = item
+    return list
   }
-  if (!isObject(parent)) return undefined
-  const child = rest.length === 0 ? value : addAt(field(parent, key), rest, value)
-  return child === undefined ? undefined : { ...parent, [key]: child }
+  const child = isLast ? value : addAt(field(parent, key), keys, at + 1, value, copies)
+  if (child === undefined) return undefined
+  const mapping = (copies.has(parent) ? parent : { ...parent }) as Record<string, unknown>
+  copies.add(mapping)
+  mapping[key] = child
+  return mapping
 }
 
 /**

@@ -109,9 +109,10 @@ function newSidecar(
   shape: PodShape,
   { sidecar: config, nativeSidecars }: InjectOptions,
 ): { element: Element; native: boolean; warnings: readonly string[] } {
-  const { settings, warnings } = overridesFor(shape, config)
+  const overrides = overridesFor(shape, config)
+  const { settings, warnings } = overrides
   const native = isNative(settings, config, nativeSidecars)
-  const container = sidecarContainer(config, settings, shape, native)
+  const container = sidecarContainer(config, overrides, shape, native)
   const refused = settings.native === true && !native
   return {
     element: listElement(shape, native ? 'initContainers' : 'containers', [container], () => 'container'),

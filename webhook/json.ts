@@ -32,3 +32,8 @@ export function textsField(value: unknown, key: string): readonly string[] {
 export function escapeKey(key: string): string {
   return key.replaceAll('~', '~0').replaceAll('/', '~1')
 }
+
+/** The key that `escapeKey` made this of. */
+export function unescapeKey(escaped: string): string {
+  return escaped.replaceAll('~1', '/').replaceAll('~0', '~')
+}

@@ -16,6 +16,8 @@ export interface PodSettings {
 
 export interface Overrides {
   settings: PodSettings
+  /** Whether the settings are other than the configuration's. */
+  changed: boolean
   /** What was ignored, for the user; never with the value. */
   warnings: readonly string[]
 }
@@ -52,13 +54,14 @@ const READERS: Readonly<Record<string, { rule: string; read: Reader }>> = {
 /** Reads a pod's annotations; a wrong value is ignored with a warning, since a typing error must not cost the sidecar. */
 export function overridesFor({ labels, annotations = {} }: PodShape, config: SidecarConfig): Overrides {
   const warnings = labelWarnings(labels)
-  let settings: PodSettings = {
+  const unchanged: PodSettings = {
     groupId: config.gitlabGroupId === undefined ? undefined : String(config.gitlabGroupId),
     runnerIds: undefined,
     statusCheckSeconds: undefined,
     native: config.native,
     resources: config.resources,
   }
+  let settings = unchanged
   for (const key of Object.keys(annotations)) {
     if (!key.startsWith(ANNOTATION_PREFIX) || key === INJECTED_ANNOTATION) continue
     const name = key.slice(ANNOTATION_PREFIX.length)
@@ -73,9 +76,9 @@ export function overridesFor({ labels, annotations = {} }: PodShape, config: Sid
     else settings = changed
   }
   const wrong = (['cpu', 'memory'] as const).filter(name => !fits(settings.resources, name))
-  if (wrong.length === 0) return { settings, warnings }
+  if (wrong.length === 0) return { settings, changed: settings !== unchanged, warnings }
   warnings.push(`${wrong.join(' and ')} annotations are ignored: a request is above its limit`)
-  return { settings: { ...settings, resources: config.resources }, warnings }
+  return { settings: { ...settings, resources: config.resources }, changed: true, warnings }
 }
 
 function labelWarnings(labels: PodShape['labels']): string[] {

@@ -3,6 +3,7 @@ import { decide, type DecideOptions } from './decide.ts'
 import { field, isObject, objectsField, textField, type JsonObject } from './json.ts'
 import { SKIP_REASONS, warningFor, type SkipReason } from './reasons.ts'
 import type { TargetRequest } from './target.ts'
+import { jsonOf } from './template.ts'
 
 export interface ReviewOptions extends DecideOptions {
   /** Tells in the audit log with which configuration a pod was injected. */
@@ -71,9 +72,16 @@ function patched(
   { patch, native, warnings }: { patch: readonly Addition[]; native: boolean; warnings: readonly string[] },
   { digest }: ReviewOptions,
 ): Reviewed {
-  const fields = { patchType: 'JSONPatch', patch: Buffer.from(JSON.stringify(patch)).toString('base64') } as const
+  const fields = { patchType: 'JSONPatch', patch: Buffer.from(patchText(patch)).toString('base64') } as const
   const audit = { outcome: 'injected', mode: native ? 'native' : 'container', config: digest }
   return allowed(subject, { kind: 'injected', native }, audit, warnings, fields)
+}
+
+function patchText(patch: readonly Addition[]): string {
+  const operations = patch.map(
+    ({ path, value }) => `{"op":"add","path":${JSON.stringify(path)},"value":${jsonOf(value)}}`,
+  )
+  return `[${operations.join(',')}]`
 }
 
 function skipped(subject: Subject, reason: SkipReason, { digest }: ReviewOptions): Reviewed {

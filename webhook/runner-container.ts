@@ -38,10 +38,10 @@ export function runnerMetricsVariable(shape: PodShape): { index: number; variabl
 
 /** What `envFrom` brings is not in the pod, so it may bring the variable. */
 function mayListen(runner: JsonObject): boolean {
+  const env = field(runner, 'env')
   return (
-    objectsField(runner, 'env').some(({ name }) => name === LISTEN_ADDRESS) ||
+    (Array.isArray(env) ? env.some(variable => field(variable, 'name') === LISTEN_ADDRESS) : env !== undefined) ||
     objectsField(runner, 'envFrom').length > 0 ||
-    commandLine(runner).some(word => /listen-address|LISTEN_ADDRESS/.test(word)) ||
-    (field(runner, 'env') !== undefined && !Array.isArray(field(runner, 'env')))
+    commandLine(runner).some(word => /listen-address|LISTEN_ADDRESS/.test(word))
   )
 }

@@ -9,7 +9,7 @@ import {
   TOKEN_FOLDER,
   TOKEN_VOLUME,
 } from './names.ts'
-import type { PodSettings } from './overrides.ts'
+import type { Overrides, PodSettings } from './overrides.ts'
 import { isGuaranteed, isWindows, podLevelAmounts, runsAsRoot, type PodShape } from './shape.ts'
 
 /** Kubernetes' own types, as plain objects: an API server drops a misspelt field without a word, the compiler does not. */
@@ -21,30 +21,78 @@ type Plain<Type> = Type extends readonly (infer Item)[]
 export type Container = Plain<V1Container>
 export type Volume = Plain<V1Volume>
 
-/**
- * The sidecar for one pod. It has no probe and no preStop, so that it can neither restart nor delay anything, and no
- * `runAsUser`, because OpenShift assigns one; the image's user has a number that is not 0.
- */
+/** All that a pod's own shape decides about its sidecar. */
+interface Facts {
+  native: boolean
+  windows: boolean
+  root: boolean
+  guaranteed: boolean
+  /** Amounts that the pod has as a whole. */
+  wholeCpu: boolean
+  wholeMemory: boolean
+}
+
+/** Sidecars with the configuration's own settings, by what distinguishes them: nearly all pods get one of these few. */
+const made = new WeakMap<SidecarConfig, Map<string, Container>>()
+const texts = new WeakMap<object, string>()
+
+/** The JSON text of what is added to a pod; that of a sidecar made before is known. */
+export function jsonOf(value: unknown): string {
+  const known = typeof value === 'object' && value !== null ? texts.get(value) : undefined
+  return known ?? JSON.stringify(value)
+}
+
+/** The sidecar for one pod. It must not be changed: other pods may get the same object. */
 export function sidecarContainer(
   config: SidecarConfig,
-  settings: PodSettings,
+  { settings, changed }: Pick<Overrides, 'settings' | 'changed'>,
   pod: PodShape,
   native: boolean,
 ): Container {
+  const facts = factsOf(pod, native)
+  if (changed) return build(config, settings, facts)
+  const variants = made.get(config) ?? new Map<string, Container>()
+  made.set(config, variants)
+  const variant = Object.values(facts).join()
+  const known = variants.get(variant)
+  if (known !== undefined) return known
+  const container = build(config, settings, facts)
+  variants.set(variant, container)
+  texts.set(container, JSON.stringify(container))
+  return container
+}
+
+function factsOf(pod: PodShape, native: boolean): Facts {
+  const wholePods = podLevelAmounts(pod)
+  return {
+    native,
+    windows: isWindows(pod),
+    root: runsAsRoot(pod),
+    guaranteed: isGuaranteed(pod),
+    wholeCpu: wholePods.has('cpu'),
+    wholeMemory: wholePods.has('memory'),
+  }
+}
+
+/**
+ * It has no probe and no preStop, so that it can neither restart nor delay anything, and no `runAsUser`, because OpenShift
+ * assigns one; the image's user has a number that is not 0.
+ */
+function build(config: SidecarConfig, settings: PodSettings, facts: Facts): Container {
   return {
     name: CONTAINER_NAME,
     image: config.image,
     imagePullPolicy: 'IfNotPresent',
     args: argumentsOf(config, settings),
-    ...(native ? { restartPolicy: 'Always' } : {}),
+    ...(facts.native ? { restartPolicy: 'Always' } : {}),
     ports: [{ name: PORT_NAME, containerPort: PORT, protocol: 'TCP' }],
     env: [
       fromField('POD_NAME', 'metadata.name'),
       fromField('POD_NAMESPACE', 'metadata.namespace'),
       fromField('POD_IP', 'status.podIP'),
     ],
-    resources: resourcesOf(settings, pod),
-    securityContext: securityContextOf(pod),
+    resources: resourcesOf(settings, facts),
+    securityContext: securityContextOf(facts),
     volumeMounts: [
       { name: NO_TOKEN_VOLUME, mountPath: SERVICE_ACCOUNT_FOLDER, readOnly: true },
       ...(config.tokenSecret === undefined ? [] : [{ name: TOKEN_VOLUME, mountPath: TOKEN_FOLDER, readOnly: true }]),
@@ -80,17 +128,18 @@ function fromField(name: string, fieldPath: string) {
   return { name, valueFrom: { fieldRef: { fieldPath } } }
 }
 
-function resourcesOf({ resources }: PodSettings, pod: PodShape) {
-  const wholePods = podLevelAmounts(pod)
-  const own = (amounts: { cpu: string; memory: string }) =>
-    Object.fromEntries(Object.entries(amounts).filter(([name]) => !wholePods.has(name)))
-  return { requests: own(isGuaranteed(pod) ? resources.limits : resources.requests), limits: own(resources.limits) }
+function resourcesOf({ resources }: PodSettings, { guaranteed, wholeCpu, wholeMemory }: Facts) {
+  const own = ({ cpu, memory }: { cpu: string; memory: string }) => ({
+    ...(wholeCpu ? {} : { cpu }),
+    ...(wholeMemory ? {} : { memory }),
+  })
+  return { requests: own(guaranteed ? resources.limits : resources.requests), limits: own(resources.limits) }
 }
 
 /** What the restricted Pod Security Standard asks of a container. */
-function securityContextOf(pod: PodShape): Plain<V1SecurityContext> {
-  const nonRoot = runsAsRoot(pod) ? {} : { runAsNonRoot: true }
-  if (isWindows(pod)) return nonRoot
+function securityContextOf({ root, windows }: Facts): Plain<V1SecurityContext> {
+  const nonRoot = root ? {} : { runAsNonRoot: true }
+  if (windows) return nonRoot
   return {
     ...nonRoot,
     allowPrivilegeEscalation: false,

@@ -31,7 +31,7 @@ export function deciderConfig(
   tokens: { runners: string; project: string },
   options: StageOptions,
 ) {
-  const { clusters, timeScale } = options
+  const { clusters, timeScale, profile } = options
   return JSON.stringify(
     {
       cluster,
@@ -44,6 +44,7 @@ export function deciderConfig(
       },
       prometheus: { url: servers.prometheus },
       timeScale,
+      ...(profile && { profile }),
       pools: [
         {
           mainTag: MAIN_TAG,

@@ -7,6 +7,8 @@ import type { Clock } from '../../lib/service/clock.ts'
 /** A child process whose output goes to a file; it never outlives its parent's `kill` or `stop`. */
 export interface Program {
   name: string
+  /** Undefined when it could not be started. */
+  pid: number | undefined
   /** Dies at once, as on a lost node. Resolves when it is gone. */
   kill(): Promise<void>
   /**
@@ -33,6 +35,7 @@ export function startProgram(
   exited.then(() => log.end()).catch(() => undefined)
   return {
     name: program.name,
+    pid: child.pid,
     async kill() {
       send(child, 'SIGKILL')
       await exited

@@ -1,3 +1,4 @@
+import type { Profile } from '../../decider/timing.ts'
 import type { Clock, Random } from '../../lib/service/clock.ts'
 import type { Log } from '../../lib/service/log.ts'
 
@@ -16,6 +17,8 @@ export interface StageOptions {
   /** Names; each gets the tag `runner-<name>`, in falling priority, and the first holds the main tag at the start. */
   clusters: readonly string[]
   runnersPerCluster: number
+  /** Of the deciders; balanced when missing. */
+  profile?: Profile
   /** The real Prometheus, or the simulated query endpoint where there is none. */
   realPrometheus: boolean
   /** Folder of the bundled programs. */

@@ -17,6 +17,8 @@ export interface StageCluster {
   /** The decider's operations address. */
   deciderUrl: string
   sidecarUrls: readonly string[]
+  /** Those that run now. */
+  programs(): readonly Pick<Program, 'name' | 'pid'>[]
   /** Resolves when its runners are available and its decider runs; the same pods again after a `kill`. */
   start(): Promise<void>
   /** SIGKILL for everything at once, as when the cluster's power goes. */
@@ -143,6 +145,7 @@ async function createCluster(
       tag,
       deciderUrl: `http://127.0.0.1:${deciderPort}`,
       sidecarUrls: pods.map(pod => `http://127.0.0.1:${pod.sidecarPort}`),
+      programs: () => programs,
       start,
       kill,
     },

@@ -19,12 +19,13 @@ export interface RunResult {
 }
 
 /** Tries inputs until one fails, all are tried or the time is over; a failing one is made smaller before it is told. */
-export function run(target: FuzzTarget, { seed, count, limitMs, onCase }: RunOptions): RunResult {
+export async function run(target: FuzzTarget, options: RunOptions): Promise<RunResult> {
+  const { seed, count, limitMs, onCase } = options
   const outcomes: Record<string, number> = {}
-  const details = fc.check(
-    fc.property(target.input, input => {
+  const details = await fc.check(
+    fc.asyncProperty(target.input, async input => {
       onCase()
-      const outcome = target.check(input)
+      const outcome = await target.check(input)
       outcomes[outcome] = (outcomes[outcome] ?? 0) + 1
     }),
     { seed, numRuns: count, interruptAfterTimeLimit: limitMs, markInterruptAsFailure: false },

@@ -19,4 +19,4 @@ const { TARGETS } = (await import(module)) as { TARGETS: readonly FuzzTarget[] }
 const target = TARGETS.find(each => each.name === name)
 if (target === undefined) throw new Error(`no target ${name}`)
 const tried = new Int32Array(progress)
-parentPort?.postMessage(run(target, { ...options, onCase: () => Atomics.add(tried, 0, 1) }))
+parentPort?.postMessage(await run(target, { ...options, onCase: () => Atomics.add(tried, 0, 1) }))

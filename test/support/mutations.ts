@@ -6,9 +6,10 @@ export const strangeValues: fc.Arbitrary<unknown> = fc.oneof(
   { weight: 1, arbitrary: fc.jsonValue({ maxDepth: 2 }) },
 )
 
-type Step = string | number
+export type Step = string | number
 
-interface Edit {
+/** Another value for one place of a document; undefined takes the place out. */
+export interface Edit {
   steps: Step[]
   value: unknown
 }
@@ -54,7 +55,7 @@ export function mutatedTexts(texts: readonly string[], words: readonly string[] 
 }
 
 /** A copy in which one place, found by walking `steps`, holds `put`; undefined takes the place out. */
-function replaceAt(value: unknown, [step, ...rest]: readonly Step[], put: unknown): unknown {
+export function replaceAt(value: unknown, [step, ...rest]: readonly Step[], put: unknown): unknown {
   if (step === undefined || typeof value !== 'object' || value === null) return put
   const keys = Object.keys(value)
   const key = typeof step === 'string' ? step : keys[step % keys.length]

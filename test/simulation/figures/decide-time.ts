@@ -4,34 +4,32 @@ import type { Observation, PoolConfig, PoolStatus } from '../../../decider/model
 import { digestOf } from '../../../decider/pool.ts'
 import { timingOf } from '../../../decider/timing.ts'
 
-const CLUSTERS = 50
-const RUNNERS = 1000
 const ROUNDS = 40
 
-/** Milliseconds that one decision on 50 clusters of 1,000 runners each takes: the median of many. */
-export function decideTimeMs(): number {
-  const names = Array.from({ length: CLUSTERS }, (_, index) => `c${index}`)
+/** Milliseconds that one decision on so many clusters of so many runners each takes: the median of many. */
+export function decideTimeMs({ clusters: count, runners } = { clusters: 50, runners: 1000 }): number {
+  const names = Array.from({ length: count }, (_, index) => `c${index}`)
   const clusters = names.map(name => ({ name, tag: `runner-${name}`, priority: 0, weight: 1 }))
   const agreed = { mainTag: 'rnd-runner', strength: 'count' as const, clusters }
   const digest = digestOf(agreed)
   const config: PoolConfig = {
     ...agreed,
     name: 'rnd-runner',
-    self: 'c1',
+    self: names[1] ?? 'c0',
     margin: 1,
     marginRatio: 0.2,
     timing: timingOf('balanced'),
     digest,
   }
-  const ids = (cluster: number) => Array.from({ length: RUNNERS }, (_, index) => cluster * RUNNERS + index + 1)
+  const ids = (cluster: number) => Array.from({ length: runners }, (_, index) => cluster * runners + index + 1)
   const statusOf = (cluster: number): PoolStatus => ({
     digest,
     epoch: 1,
     active: cluster === 0,
-    available: RUNNERS,
-    total: RUNNERS,
+    available: runners,
+    total: runners,
     desired: null,
-    lastKnown: RUNNERS,
+    lastKnown: runners,
     unknownForSeconds: 0,
     servingIds: ids(cluster),
     reason: '',
@@ -54,7 +52,14 @@ export function decideTimeMs(): number {
       ),
       control: { kind: 'read', control: {} },
     },
-    own: { known: true, available: RUNNERS, unknownPods: 0, total: RUNNERS, desired: null, servingIds: ids(1) },
+    own: {
+      known: true,
+      available: runners,
+      unknownPods: 0,
+      total: runners,
+      desired: null,
+      servingIds: ids(Math.min(1, count - 1)),
+    },
     outcomes: { wakes: {} },
   })
   let memory = NO_MEMORY

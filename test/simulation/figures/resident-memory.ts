@@ -61,7 +61,8 @@ export async function residentMemoryMiB(): Promise<number | undefined> {
   }
 }
 
-function vectorOf(ids: readonly number[]) {
+/** What Prometheus answers a decider whose runners, one pod each, are all available. */
+export function vectorOf(ids: readonly number[]) {
   const now = Date.now() / 1000
   const each = (metric: Record<string, string>, value: number) => ({ metric, value: [now, String(value)] })
   const result = ids.flatMap(id => {
