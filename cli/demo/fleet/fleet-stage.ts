@@ -8,6 +8,7 @@ import type { SimulatedKubernetes } from '../../../simulator/kubernetes/server.t
 import { startPrometheusEndpoint } from '../../../simulator/prometheus/endpoint.ts'
 import { startPrometheusProcess } from '../../../simulator/prometheus/process.ts'
 import { createTokens } from '../cluster-files.ts'
+import { type JobStage, openJobStage } from '../job-metrics.ts'
 import { type Program, freePorts, startProgram } from '../process.ts'
 import { scaledTiming } from '../stage.ts'
 import { type StageOptions, GROUP_ID, HADR_PROJECT_ID, MAIN_TAG } from '../stage-options.ts'
@@ -17,6 +18,10 @@ export const CLUSTER = 'a'
 export const NAMESPACE = 'gitlab-runners'
 export const DEPLOYMENT = 'ci-runner'
 export const MAX_MANAGERS = 4
+/** What jobs' tokens must be made for; the decider's default. */
+export const JOBS_AUDIENCE = 'gitlab-runner-hadr'
+/** Of the kubelet's numbers: pods of jobs live in real time. */
+const KUBELET_SCRAPE_SECONDS = 1
 /** As `startPod` configures its runners. */
 export const SLOTS = 2
 /** The shortest that the configuration allows. */
@@ -33,12 +38,14 @@ export interface FleetStage {
   ciProjectId: number
   managers: Managers
   replicas: Replicas
+  /** Pods of jobs with known loads; only a real Prometheus can tell what they used. */
+  jobStage: JobStage | undefined
   /** Managers that the Deployment asks for. */
   wanted(): number
   close(): Promise<void>
 }
 
-/** Least rights, as documented in manifests/components/decider-fleet. */
+/** Least rights, as in manifests/components/decider-fleet and decider-jobs. */
 const RIGHTS = [
   {
     role: 'decider-fleet',
@@ -50,6 +57,11 @@ const RIGHTS = [
       { apiGroups: ['autoscaling'], resources: ['horizontalpodautoscalers'], verbs: ['list'] },
       { apiGroups: ['keda.sh'], resources: ['scaledobjects'], verbs: ['list'] },
     ],
+  },
+  {
+    role: 'decider-jobs',
+    namespace: NAMESPACE,
+    rules: [{ apiGroups: [''], resources: ['pods'], verbs: ['get', 'list', 'watch'] }],
   },
 ]
 
@@ -105,7 +117,11 @@ export async function createFleetStage(options: StageOptions): Promise<FleetStag
       return Promise.resolve()
     })
 
-    const prometheus = await startPrometheus(managers, options, home)
+    const jobStage = options.realPrometheus
+      ? await openJobStage({ clock, state: kubernetes.state, namespace: NAMESPACE })
+      : undefined
+    closers.push(async () => jobStage?.close())
+    const prometheus = await startPrometheus(managers, jobStage, options, home)
     closers.push(() => prometheus.kill())
     const [port = 0] = await freePorts(1)
     const decider = await startDecider(
@@ -122,6 +138,7 @@ export async function createFleetStage(options: StageOptions): Promise<FleetStag
       ciProjectId,
       managers,
       replicas,
+      jobStage,
       wanted: () => {
         const spec = kubernetes.state.get('deployments', NAMESPACE, DEPLOYMENT)?.['spec'] as { replicas?: number }
         return spec.replicas ?? 0
@@ -134,15 +151,21 @@ export async function createFleetStage(options: StageOptions): Promise<FleetStag
   }
 }
 
-async function startPrometheus(managers: Managers, options: StageOptions, home: string) {
+async function startPrometheus(
+  managers: Managers,
+  jobStage: JobStage | undefined,
+  options: StageOptions,
+  home: string,
+) {
   const { clock, timeScale, realPrometheus } = options
   const scrapeIntervalMs = Math.round(15_000 * timeScale)
   if (realPrometheus) {
+    const kubelet = jobStage ? [{ ...jobStage.scrapeConfig, scrape_interval: `${KUBELET_SCRAPE_SECONDS}s` }] : []
     const files = [{ files: [managers.targetsFile], refresh_interval: '1s' }]
     return startPrometheusProcess({
       clock,
       folder: join(home, 'prometheus'),
-      scrapeConfigs: [{ job_name: 'pods', honor_labels: true, file_sd_configs: files }],
+      scrapeConfigs: [{ job_name: 'pods', honor_labels: true, file_sd_configs: files }, ...kubelet],
       scrapeIntervalMs,
     })
   }
@@ -187,6 +210,7 @@ async function startDecider(parts: DeciderParts, options: StageOptions): Promise
         prometheus: { url: parts.prometheusUrl },
         timeScale: options.timeScale,
         runners: { namespace: NAMESPACE, selector: `app=${DEPLOYMENT}` },
+        jobs: { namespaces: [NAMESPACE], folder: join(home, 'jobs'), scrapeSeconds: KUBELET_SCRAPE_SECONDS },
         pools: [
           {
             mainTag: MAIN_TAG,

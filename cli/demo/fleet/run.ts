@@ -4,10 +4,11 @@ import type { Screen } from '../screen.ts'
 import type { StageOptions } from '../stage-options.ts'
 import { capacity } from './capacity.ts'
 import { createFleetStage } from './fleet-stage.ts'
+import { jobMetrics } from './job-metrics.ts'
 import type { Section } from './section.ts'
 
 /** In the order in which they are told. */
-const SECTIONS: readonly Section[] = [capacity]
+const SECTIONS: readonly Section[] = [capacity, jobMetrics]
 
 export interface FleetDemo {
   options: StageOptions
