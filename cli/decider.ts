@@ -1,57 +1,43 @@
-import { Command, Option } from 'commander'
 import { readFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { Registry } from 'prom-client'
 import { createDecider } from '../decider/app.ts'
-import type { Jobs } from '../decider/jobs/jobs.ts'
 import { type DeciderConfig, readDeciderConfig } from '../decider/config.ts'
-import { statusPage } from '../decider/status/page.ts'
+import type { Jobs } from '../decider/jobs/jobs.ts'
 import { watchConfig } from '../decider/reload.ts'
-import { type GitLabClientOptions, createGitLabClient } from '../lib/gitlab/client.ts'
+import { statusPage } from '../decider/status/page.ts'
+import { createGitLabClient } from '../lib/gitlab/client.ts'
 import { createGitLabFleet } from '../lib/gitlab/fleet.ts'
 import { createAxiosTransport } from '../lib/http/axios-transport.ts'
-import type { HttpTransport } from '../lib/http/transport.ts'
 import { createPrometheusClient } from '../lib/prometheus/client.ts'
 import { registerBuildInfo } from '../lib/service/build-info.ts'
 import { systemClock } from '../lib/service/clock.ts'
 import { formatMistakes } from '../lib/service/config.ts'
-import { EXIT_CONFIG, EXIT_USAGE } from '../lib/service/exit.ts'
 import { parseListenAddress } from '../lib/service/listen-address.ts'
-import { type Log, type LogLevel, LOG_LEVELS, createLog } from '../lib/service/log.ts'
+import { createLog } from '../lib/service/log.ts'
 import { createOpsServer } from '../lib/service/ops-server.ts'
 import { StopStack } from '../lib/service/stop-stack.ts'
-import { createTokenSource } from '../lib/service/token-source.ts'
-import { kubeconfigFile, kubeconfigOption } from './kubeconfig.ts'
-import { readStatusPage } from './status-page.ts'
-import { startJobs } from './decider/jobs.ts'
-import { statusRoutes } from './decider/routes.ts'
+import { gitlabAccess, prometheusTransport, readCa } from './decider/clients.ts'
+import { type DeciderFlags, deciderCommand } from './decider/flags.ts'
 import { createFleetParts, rivalMistakes } from './decider/fleet.ts'
+import { startJobs } from './decider/jobs.ts'
 import { type KubernetesParts, connectKubernetes, identityOf, knowsKubernetes } from './decider/kubernetes.ts'
+import { statusRoutes } from './decider/routes.ts'
+import { kubeconfigFile } from './kubeconfig.ts'
+import { fail, messageOf, parsed, untilSignal } from './program.ts'
+import { readStatusPage } from './status-page.ts'
 import { VERSION } from './version.ts'
 
 /** Kubernetes gives 30 s by default; a write under way and one farewell fit well. */
 const STOP_WITHIN_MS = 20_000
 
-/** More than the writes and reads that some hanging pools may have under way, so that they keep no other from GitLab. */
-const GITLAB_SOCKETS = 64
-
 const NO_KUBERNETES: KubernetesParts = { close: () => Promise.resolve() }
-
-interface DeciderFlags {
-  config: string
-  kubeconfig?: string
-  dryRun: boolean
-  /** commander's name for the absence of `--no-lease`. */
-  lease: boolean
-  listen?: string
-  logLevel: LogLevel
-}
 
 /** Reads flags and configuration, builds the parts, and runs until a signal. Sets the exit code: 0, or 78 on bad input. */
 export async function runDecider(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<void> {
-  const flags = parse(argv)
+  const flags = parsed(deciderCommand(), argv).opts<DeciderFlags>()
   const text = await readFile(flags.config, 'utf8').catch((error: unknown) => {
-    fail(`${flags.config}: cannot be read (${error instanceof Error ? error.message : String(error)})`)
+    fail(`${flags.config}: cannot be read (${messageOf(error)})`)
   })
   if (text === undefined) return
   const result = readDeciderConfig(text)
@@ -60,8 +46,7 @@ export async function runDecider(argv: readonly string[], env: NodeJS.ProcessEnv
     return
   }
   const { config } = result
-  const envToken = env['HADR_GITLAB_TOKEN']
-  if (config.gitlab.tokenFile === undefined && !envToken) {
+  if (config.gitlab.tokenFile === undefined && !env['HADR_GITLAB_TOKEN']) {
     fail(`${flags.config}: gitlab.tokenFile is required (or HADR_GITLAB_TOKEN): the decider reads and writes runners`)
     return
   }
@@ -102,7 +87,6 @@ async function serve({ config, text, flags, kubeconfig, listen, env }: Serving):
   const log = createLog('decider', flags.logLevel)
   const clock = systemClock
   const random = Math.random
-  const envToken = env['HADR_GITLAB_TOKEN']
   const podName = env['POD_NAME']
   const identity = identityOf(podName, hostname())
   const userAgent = `gitlab-runner-hadr-decider/${VERSION}`
@@ -123,7 +107,7 @@ async function serve({ config, text, flags, kubeconfig, listen, env }: Serving):
         clock,
         random,
         log,
-      }).catch((error: unknown) => fail(`Kubernetes: ${error instanceof Error ? error.message : String(error)}`))
+      }).catch((error: unknown) => fail(`Kubernetes: ${messageOf(error)}`))
     : NO_KUBERNETES
   if (!kubernetes) return
   stack.add('Kubernetes', () => kubernetes.close())
@@ -136,30 +120,18 @@ async function serve({ config, text, flags, kubeconfig, listen, env }: Serving):
 
   let count: (endpoint: string, outcome: string) => void = () => undefined
   let rateLimit: (remaining: number) => void = () => undefined
-  const clientOptions = async (token: { file?: string; value?: string }): Promise<GitLabClientOptions> => {
-    const ca = await readCa(config.gitlab.caFile)
-    const source = createTokenSource({ ...token, log })
-    return {
-      url: config.gitlab.url,
-      transport: createAxiosTransport({ ...ca, maxSockets: GITLAB_SOCKETS }),
-      token: () => source.token(),
-      clock,
-      random,
-      log,
-      userAgent,
-      onRequest: (endpoint, outcome) => count(endpoint, outcome),
-      onRateLimit: remaining => rateLimit(remaining),
-    }
-  }
-  const { tokenFile, projectTokenFile } = config.gitlab
-  const runnersOptions = await clientOptions({
-    ...(tokenFile === undefined ? {} : { file: tokenFile }),
-    ...(envToken === undefined ? {} : { value: envToken }),
+  const access = await gitlabAccess({
+    config,
+    env,
+    userAgent,
+    onRequest: (endpoint, outcome) => count(endpoint, outcome),
+    onRateLimit: remaining => rateLimit(remaining),
+    clock,
+    random,
+    log,
   })
-  const runners = createGitLabClient(runnersOptions)
-  const projectOptions =
-    projectTokenFile === undefined ? runnersOptions : await clientOptions({ file: projectTokenFile })
-  const project = projectTokenFile === undefined ? runners : createGitLabClient(projectOptions)
+  const runners = createGitLabClient(access.runners)
+  const project = access.project === access.runners ? runners : createGitLabClient(access.project)
   const prometheus = createPrometheusClient({
     url: config.prometheus.url,
     transport: await prometheusTransport(config.prometheus, log),
@@ -169,7 +141,7 @@ async function serve({ config, text, flags, kubeconfig, listen, env }: Serving):
   const fleet = createFleetParts({
     config,
     prometheus,
-    gitlab: createGitLabFleet(runnersOptions),
+    gitlab: createGitLabFleet(access.runners),
     kubernetes,
     registry,
     dryRun: flags.dryRun,
@@ -206,14 +178,17 @@ async function serve({ config, text, flags, kubeconfig, listen, env }: Serving):
       userAgent,
       prometheusTransport: await prometheusTransport(config.prometheus, log),
       gitlabTransport: createAxiosTransport(await readCa(config.gitlab.caFile)),
-      packageClient: () => createGitLabClient(projectOptions),
+      packageClient: () => createGitLabClient(access.project),
       publishes: () => !flags.dryRun && decider.status().role === 'leader',
       registry,
       clock,
       random,
       log,
-    }).catch((error: unknown) => fail(`jobs: ${error instanceof Error ? error.message : String(error)}`))
-    if (!started) return
+    }).catch((error: unknown) => fail(`jobs: ${messageOf(error)}`))
+    if (!started) {
+      await stack.drain({ withinMs: STOP_WITHIN_MS })
+      return
+    }
     jobs = started
     stack.add('jobs', () => started.stop())
   }
@@ -245,67 +220,4 @@ async function serve({ config, text, flags, kubeconfig, listen, env }: Serving):
   await untilSignal(log)
   await stack.drain({ withinMs: STOP_WITHIN_MS })
   process.exit(0)
-}
-
-/** Its flags, for the parser and for the documentation. */
-export function deciderCommand(): Command {
-  return new Command('hadr decider')
-    .description(
-      'Asks Prometheus, shares this cluster’s status through GitLab, and moves the main tag to the stronger cluster.',
-    )
-    .addOption(new Option('--config <file>', 'configuration file (YAML)').env('HADR_CONFIG').makeOptionMandatory())
-    .addOption(kubeconfigOption())
-    .addOption(new Option('--dry-run', 'decide and tell, but write nothing').env('HADR_DRY_RUN').default(false))
-    .addOption(new Option('--no-lease', 'a single process that leads without asking Kubernetes').env('HADR_NO_LEASE'))
-    .addOption(new Option('--listen <address>', 'instead of the configuration’s listen').env('HADR_LISTEN'))
-    .addOption(
-      new Option('--log-level <level>', 'least important lines to log')
-        .env('HADR_LOG_LEVEL')
-        .choices(LOG_LEVELS)
-        .default('info'),
-    )
-    .version(VERSION)
-}
-
-function parse(argv: readonly string[]): DeciderFlags {
-  return deciderCommand()
-    .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : EXIT_USAGE))
-    .parse([...argv], { from: 'user' })
-    .opts<DeciderFlags>()
-}
-
-/** Adds the bearer token to each request, read anew, so that a rotated one is used without a restart. */
-async function prometheusTransport(
-  { tokenFile, caFile }: DeciderConfig['prometheus'],
-  log: Log,
-): Promise<HttpTransport> {
-  const transport = createAxiosTransport(await readCa(caFile))
-  if (tokenFile === undefined) return transport
-  const source = createTokenSource({ file: tokenFile, log })
-  return async request => {
-    const token = await source.token()
-    const headers = token === undefined ? request.headers : { ...request.headers, authorization: `Bearer ${token}` }
-    return transport({ ...request, headers })
-  }
-}
-
-async function readCa(file: string | undefined): Promise<{ ca?: string }> {
-  return file === undefined ? {} : { ca: await readFile(file, 'utf8') }
-}
-
-function fail(message: string): undefined {
-  process.stderr.write(`${message}\n`)
-  process.exitCode = EXIT_CONFIG
-  return undefined
-}
-
-function untilSignal(log: Log): Promise<void> {
-  return new Promise(resolve => {
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-      process.once(signal, () => {
-        log.info({ signal }, 'stopping')
-        resolve()
-      })
-    }
-  })
 }

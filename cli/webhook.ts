@@ -4,14 +4,14 @@ import { Registry } from 'prom-client'
 import { registerBuildInfo } from '../lib/service/build-info.ts'
 import { systemClock } from '../lib/service/clock.ts'
 import { formatMistakes } from '../lib/service/config.ts'
-import { EXIT_CONFIG, EXIT_USAGE } from '../lib/service/exit.ts'
 import { parseListenAddress, type ListenAddress } from '../lib/service/listen-address.ts'
-import { createLog, LOG_LEVELS, type Log, type LogLevel } from '../lib/service/log.ts'
+import { createLog, type LogLevel } from '../lib/service/log.ts'
 import { createOpsServer } from '../lib/service/ops-server.ts'
 import { StopStack } from '../lib/service/stop-stack.ts'
 import { createWebhook } from '../webhook/app.ts'
 import { readWebhookConfig, type WebhookConfig } from '../webhook/config.ts'
 import { kubeconfigFile, kubeconfigOption } from './kubeconfig.ts'
+import { fail, logLevelOption, messageOf, parsed, untilSignal } from './program.ts'
 import { VERSION } from './version.ts'
 import { fileCertificates, openCluster, type Surroundings } from './webhook/surroundings.ts'
 
@@ -28,7 +28,7 @@ interface WebhookFlags {
 
 /** Reads flags and configuration, builds the parts, and runs until a signal. Sets the exit code: 0, 1, or 78 on bad input. */
 export async function runWebhook(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<void> {
-  const flags = parse(argv)
+  const flags = parsed(webhookCommand(), argv).opts<WebhookFlags>()
   const config = await readConfig(flags.config)
   if (config === undefined) return
   const listen = parseListenAddress(config.listen)
@@ -142,20 +142,8 @@ export function webhookCommand(): Command {
         .default(1)
         .hideHelp(),
     )
-    .addOption(
-      new Option('--log-level <level>', 'least important lines to log')
-        .env('HADR_LOG_LEVEL')
-        .choices(LOG_LEVELS)
-        .default('info'),
-    )
+    .addOption(logLevelOption())
     .version(VERSION)
-}
-
-function parse(argv: readonly string[]): WebhookFlags {
-  return webhookCommand()
-    .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : EXIT_USAGE))
-    .parse([...argv], { from: 'user' })
-    .opts<WebhookFlags>()
 }
 
 function numberWithin(least: number, most: number): (text: string) => number {
@@ -165,24 +153,4 @@ function numberWithin(least: number, most: number): (text: string) => number {
       throw new InvalidArgumentError(`It must be a number from ${least} to ${most}.`)
     return value
   }
-}
-
-function fail(message: string): void {
-  process.stderr.write(`${message}\n`)
-  process.exitCode = EXIT_CONFIG
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
-}
-
-function untilSignal(log: Log): Promise<void> {
-  return new Promise(resolve => {
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-      process.once(signal, () => {
-        log.info({ signal }, 'stopping')
-        resolve()
-      })
-    }
-  })
 }

@@ -1,5 +1,5 @@
 import type { Command, Option } from 'commander'
-import { deciderCommand } from '../../cli/decider.ts'
+import { deciderCommand } from '../../cli/decider/flags.ts'
 import { SIDECAR_FLAGS } from '../../cli/sidecar-options.ts'
 import { webhookCommand } from '../../cli/webhook.ts'
 import { deciderConfigSchema } from '../../decider/config.ts'
