@@ -6,6 +6,7 @@ const LABELS = ['pool', 'cluster'] as const
 
 export const SCALE_RESULTS = ['done', 'failed', 'dry_run'] as const
 export type ScaleResult = (typeof SCALE_RESULTS)[number]
+export const HINTS = ['taken', 'ignored', 'refused'] as const
 export const CHORES = ['assign', 'remove_runner', 'remove_manager'] as const
 export type Chore = (typeof CHORES)[number]
 
@@ -61,6 +62,7 @@ export function createFleetMetrics(registry: Registry) {
     labelNames: ['result'],
     registers,
   })
+  for (const result of HINTS) hints.inc({ result }, 0)
   const chores = new Counter({
     name: `${PREFIX}_fleet_housekeeping_total`,
     help: 'Runner entities that housekeeping changed, or would have changed in a dry run.',
@@ -89,7 +91,7 @@ export function createFleetMetrics(registry: Registry) {
     scaled({ pool, cluster }: Place, direction: 'up' | 'down', result: ScaleResult): void {
       scalings.inc({ pool, cluster, direction, result })
     },
-    hinted: (result: 'taken' | 'ignored' | 'refused') => hints.inc({ result }),
+    hinted: (result: (typeof HINTS)[number]) => hints.inc({ result }),
     kept({ pool, cluster }: Place, chore: Chore, result: ScaleResult): void {
       chores.inc({ pool, cluster, chore, result })
     },

@@ -135,7 +135,7 @@ t.test('every panel shows data of the real programs, and every rule is evaluated
   stage.gitlab.faults.add({ fault: { kind: 'throttled', retryAfterSeconds: 1 }, caller: 'token:runners-b', count: 1 })
   for (const name of ['chart-default-release', 'host-network']) await webhook.review(name)
 
-  // The stage has no fleet: that of the fleet has its own figures only where one is configured.
+  // This stage has no fleet; its dashboard has a test of its own.
   const shown = ['overview', 'runners', 'webhook'] as const
   const wanted = [...panelQueries(shown), ...variableQueries(shown).map(each => ({ ...each, legendLabels: [] }))]
   const found = new Map<string, Set<string>>()
