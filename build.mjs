@@ -24,6 +24,22 @@ const present = Object.fromEntries(Object.entries(programs).filter(([, source]) 
 const { version } = JSON.parse(await readFile('package.json', 'utf8'))
 const statusPage = await readFile('decider/status/page.html', 'utf8')
 
+/**
+ * Of the Kubernetes client we use the kubeconfig alone. Its modules only define things, but do not say so; without their word
+ * a thousand models of API objects would be loaded with it.
+ */
+const pureKubernetesClient = {
+  name: 'pure-kubernetes-client',
+  setup({ onResolve, resolve }) {
+    onResolve({ filter: /^@kubernetes\/client-node$|^\./ }, async ({ path, pluginData, ...from }) => {
+      const isInside = from.importer.includes('/@kubernetes/client-node/')
+      if (pluginData?.seen || (path.startsWith('.') && !isInside)) return undefined
+      const found = await resolve(path, { ...from, pluginData: { seen: true } })
+      return { ...found, sideEffects: false }
+    })
+  },
+}
+
 await rm(outdir, { recursive: true, force: true })
 await build({
   entryPoints: present,
@@ -38,6 +54,7 @@ await build({
   platform: 'node',
   target: 'node20',
   format: 'cjs',
+  plugins: [pureKubernetesClient],
   define: {
     'process.env.HADR_VERSION': JSON.stringify(version),
     'process.env.HADR_STATUS_PAGE': JSON.stringify(statusPage),

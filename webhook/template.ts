@@ -100,15 +100,26 @@ function build(config: SidecarConfig, settings: PodSettings, facts: Facts): Cont
   }
 }
 
-/** What the container mounts. The Secret is optional: a pod starts without it, and the sidecar reads it when it comes. */
-export function sidecarVolumes({ tokenSecret }: SidecarConfig): Volume[] {
+const volumes = new WeakMap<SidecarConfig, readonly Volume[]>()
+
+/**
+ * What the container mounts; not to be changed, either. The Secret is optional: a pod starts without it, and the sidecar
+ * reads it when it comes.
+ */
+export function sidecarVolumes(config: SidecarConfig): readonly Volume[] {
+  const known = volumes.get(config)
+  if (known !== undefined) return known
+  const { tokenSecret } = config
   const items = [{ key: 'token', path: 'token' }]
-  return [
+  const all: Volume[] = [
     { name: NO_TOKEN_VOLUME, emptyDir: {} },
     ...(tokenSecret === undefined
       ? []
       : [{ name: TOKEN_VOLUME, secret: { secretName: tokenSecret, optional: true, items } }]),
   ]
+  for (const volume of all) texts.set(volume, JSON.stringify(volume))
+  volumes.set(config, all)
+  return all
 }
 
 function argumentsOf({ gitlabUrl, tokenSecret }: SidecarConfig, settings: PodSettings): string[] {

@@ -8,17 +8,11 @@ const run = (script: string, ...args: string[]) =>
   })
 
 t.test('the benchmark refuses what it does not know, with its usage', t => {
-  for (const args of [['unheard-of'], ['--seconds', '0'], ['--requests', 'many']])
-    t.match(run('test/bench/main.ts', ...args), { status: 64, stderr: /npm run bench/ })
+  t.match(run('test/bench/main.ts', 'unheard-of'), { status: 64, stderr: /unheard-of[^]*npm run bench/ })
   t.end()
 })
 
 t.test('the soak does, too', t => {
-  for (const args of [
-    ['--minutes', '0'],
-    ['--every', 'x'],
-    ['--seed', '1.5'],
-  ])
-    t.match(run('test/soak/main.ts', ...args), { status: 64, stderr: /npm run soak/ })
+  t.match(run('test/soak/main.ts', '--minutes', '0'), { status: 64, stderr: /npm run soak/ })
   t.end()
 })

@@ -8,6 +8,7 @@ const record: PartRecord = {
     { what: 'speed', measured: '5/s', beside: '0.9 × floor', target: '≥ 0.8', reached: true },
     { what: 'size', measured: '9 MiB', target: '≤ 8 MiB', reached: false },
     { what: 'cost', measured: '1 s' },
+    { what: 'wait', measured: '2 s', target: '≤ 1 s', reached: false, cause: 'a slow disk' },
   ],
   tables: [{ title: 'More', head: ['a', 'b'], rows: [['1', '2']] }],
   plots: [{ name: 'growth', title: 'Growth', x: 'size', y: 'ms', lines: [] }],
@@ -21,6 +22,7 @@ t.test('a figure says whether it was reached, and one without a target says noth
   t.match(rows[0], /\| speed +\| 5\/s .*\| yes +\|$/)
   t.match(rows[1], /\| \*\*no\*\* +\|$/)
   t.match(rows[2], /\| cost +\| 1 s +\| +\| +\| +\|$/)
+  t.match(rows[3], /\| \*\*no\*\*: a slow disk \|$/)
   t.end()
 })
 

@@ -9,12 +9,12 @@ import { PARTS, type Figure, type Part, type PartRecord, type Results, type Tabl
 export function figuresTable(figures: readonly Figure[]): string {
   return markdownTable({
     head: ['what', 'measured', 'beside it', 'to reach', 'reached'],
-    rows: figures.map(({ what, measured, beside = '', target = '', reached }) => [
+    rows: figures.map(({ what, measured, beside = '', target = '', reached, cause }) => [
       what,
       measured,
       beside,
       target,
-      reached === undefined ? '' : reached ? 'yes' : '**no**',
+      reached === undefined ? '' : reached ? 'yes' : cause === undefined ? '**no**' : `**no**: ${cause}`,
     ]),
   })
 }

@@ -12,6 +12,8 @@ export interface Figure {
   target?: string
   /** Absent where there is no target. */
   reached?: boolean
+  /** Why it is not reached, where that is known. */
+  cause?: string
 }
 
 export interface Plot {

@@ -22,6 +22,7 @@ t.test('a median does not care for the order, and leaves the values as they are'
 t.test('a ratio is taken within each round, so that a machine that slows down is not in it', t => {
   t.equal(medianRatio([80, 40, 20], [100, 50, 25]), 0.8)
   t.equal(medianRatio([80], [100, 50, 25]), 0.8, 'one that had fewer turns is compared in those')
+  t.equal(medianRatio([80, 40, 20], [100]), 0.8)
   t.end()
 })
 

@@ -12,10 +12,11 @@ export function median(values: readonly number[]): number {
 
 /**
  * The median of the quotients of each round. What a machine does to all servers of a round alike (a busy neighbour, a
- * lower clock) is not in it.
+ * lower clock) is not in it. Rounds that only one of them had do not count.
  */
 export function medianRatio(values: readonly number[], references: readonly number[]): number {
-  return median(values.map((value, round) => value / (references[round] ?? NaN)))
+  const rounds = Math.min(values.length, references.length)
+  return median(values.slice(0, rounds).map((value, round) => value / (references[round] ?? NaN)))
 }
 
 /**

@@ -28,6 +28,8 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
 /** Those that cannot run here, and why. */
 const NOT_HERE: Readonly<Record<string, string>> = {
   'npm ci && npm test': 'it is what runs this test',
+  'npm run bench': 'it takes half an hour, and its figures are worth nothing beside other tests',
+  'npm run soak': 'it takes half an hour',
   'kubectl -n gitlab-runner-hadr port-forward': 'the simulated API server forwards no ports',
   'kubectl apply --server-side':
     'the simulated API server knows no server-side apply; the quick start applies the same folder',
