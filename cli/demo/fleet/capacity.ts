@@ -55,8 +55,7 @@ async function play(deps: SectionDeps): Promise<SectionOutcome> {
   })
   const ending = new AbortController()
   const over = AbortSignal.any([signal, ending.signal])
-  const looking = repeat(clock, LOOK_EVERY_MS, over, async () => {
-    report = await poolReportAt(stage.deciderUrl)
+  const note = () => {
     const now = look()
     const last = looks.at(-1)
     if (last && now.wanted !== last.wanted) {
@@ -65,7 +64,11 @@ async function play(deps: SectionDeps): Promise<SectionOutcome> {
       screen.tell(now.wanted > last.wanted ? paint('green', what + why) : paint('yellow', what + why))
     }
     looks.push(now)
-    screen.show(tableOf(now, report?.fleet, paint))
+    return now
+  }
+  const looking = repeat(clock, LOOK_EVERY_MS, over, async () => {
+    report = await poolReportAt(stage.deciderUrl)
+    screen.show(tableOf(note(), report?.fleet, paint))
   })
   const keepPicture = () => {
     screen.show(tableOf(look(), report?.fleet, paint))
@@ -111,7 +114,7 @@ async function play(deps: SectionDeps): Promise<SectionOutcome> {
     ending.abort(new Error('the section ends'))
     await looking
     unsubscribe()
-    looks.push(look())
+    note()
     screen.end()
   }
 
