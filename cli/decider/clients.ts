@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import type { DeciderConfig } from '../../decider/config.ts'
-import type { GitLabClientOptions } from '../../lib/gitlab/client.ts'
+import type { GitLabClientOptions } from '../../lib/gitlab/access.ts'
 import { createAxiosTransport } from '../../lib/http/axios-transport.ts'
 import type { HttpTransport } from '../../lib/http/transport.ts'
 import type { Clock, Random } from '../../lib/service/clock.ts'
@@ -22,14 +22,14 @@ export interface ClientSetting {
 }
 
 /** What clients of GitLab are made of: with the right to the runners, and with that to the HADR project. */
-export interface GitLabAccess {
+export interface GitLabRights {
   runners: GitLabClientOptions
   /** The same object where one token has both rights. */
   project: GitLabClientOptions
 }
 
 /** Reads certificates and opens the token files. Rejects when a certificate file cannot be read. */
-export async function gitlabAccess({ config, env, ...parts }: ClientSetting): Promise<GitLabAccess> {
+export async function gitlabAccess({ config, env, ...parts }: ClientSetting): Promise<GitLabRights> {
   const { url, caFile, tokenFile, projectTokenFile } = config.gitlab
   const envToken = env['HADR_GITLAB_TOKEN']
   const optionsFor = async (token: { file?: string; value?: string }): Promise<GitLabClientOptions> => {

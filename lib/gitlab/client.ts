@@ -1,40 +1,16 @@
-import type { HttpTransport } from '../http/transport.ts'
-import { withDeadline, type Clock, type Random } from '../service/clock.ts'
-import { silentLog, type Log } from '../service/log.ts'
-import { parseGitLabUrl, type Endpoint } from './endpoints.ts'
+import { silentLog } from '../service/log.ts'
+import { openAccess, type GitLabClientOptions } from './access.ts'
 import { createGraphql } from './graphql.ts'
-import { ShapeError } from './json.ts'
 import { createPackages } from './packages.ts'
 import { createPaths } from './paths.ts'
 import { createPoolReader } from './pool.ts'
 import { createRepository } from './repository.ts'
-import { createSender, givenUp, type OnRequest } from './request.ts'
 import { createRunners } from './runners.ts'
 import { createSearches } from './searches.ts'
-import { GitLabError, type GitLabClient } from './types.ts'
+import type { GitLabClient } from './types.ts'
 
-const DEFAULT_DEADLINE_MS = 8_000
-/** A hundred runners with fifty long tags each stay below half of it. */
-const DEFAULT_MAX_RESPONSE_BYTES = 4 * 1024 * 1024
-
-export interface GitLabClientOptions {
-  /** GitLab's root or its `/api/v4`; credentials in it are refused. */
-  url: string
-  transport: HttpTransport
-  /** Asked before every request, so that a renewed token is used at once; undefined rejects the call unsent. */
-  token: () => Promise<string | undefined>
-  clock: Clock
-  random: Random
-  log?: Log
-  /** Bounds every call of the client as a whole, with all the requests and the repetition that it needs. */
-  deadlineMs?: number
-  maxResponseBytes?: number
-  userAgent?: string
-  /** For metrics; never sees the token, a URL or a body. */
-  onRequest?: OnRequest
-  /** For metrics: told of `RateLimit-Remaining` in each answer that has it. */
-  onRateLimit?: (remaining: number) => void
-}
+/** A hundred runners with fifty long tags each stay below half of the bytes. */
+const USUAL = { deadlineMs: 8_000, maxResponseBytes: 4 * 1024 * 1024 }
 
 /**
  * A client of one GitLab with one token. Reads are repeated once after a network error or a 5xx, writes never. When GitLab
@@ -42,19 +18,7 @@ export interface GitLabClientOptions {
  * Throws when the URL is wrong.
  */
 export function createGitLabClient(options: GitLabClientOptions): GitLabClient {
-  const { clock, deadlineMs = DEFAULT_DEADLINE_MS, log = silentLog } = options
-  const url = parseGitLabUrl(options.url)
-  const sender = createSender({
-    transport: options.transport,
-    token: options.token,
-    clock,
-    random: options.random,
-    log,
-    maxResponseBytes: options.maxResponseBytes ?? DEFAULT_MAX_RESPONSE_BYTES,
-    userAgent: options.userAgent ?? 'gitlab-runner-hadr',
-    onRequest: options.onRequest,
-    onRateLimit: options.onRateLimit,
-  })
+  const { url, sender, call } = openAccess(options, USUAL)
   const graphql = createGraphql(sender, url.graphql)
   const paths = createPaths(sender, url)
   const runners = createRunners(sender, url)
@@ -66,30 +30,10 @@ export function createGitLabClient(options: GitLabClientOptions): GitLabClient {
     runners,
     repository,
     paths,
-    clock,
-    log,
+    clock: options.clock,
+    log: options.log ?? silentLog,
     serverNowMs: sender.serverNowMs,
   })
-
-  /** Runs a whole call within the deadline; whatever goes wrong inside leaves as a GitLabError. */
-  async function call<T>(
-    endpoint: Endpoint,
-    caller: AbortSignal | undefined,
-    work: (signal: AbortSignal) => Promise<T>,
-  ): Promise<T> {
-    return await withDeadline(
-      clock,
-      deadlineMs,
-      async signal => {
-        try {
-          return await work(signal)
-        } catch (error) {
-          throw asGitLabError(error, endpoint, signal)
-        }
-      },
-      caller,
-    )
-  }
 
   return {
     groupRunnerTotal: (group, signal) => call('GET /groups/:id/runners', signal, s => runners.total(group, s)),
@@ -110,12 +54,4 @@ export function createGitLabClient(options: GitLabClientOptions): GitLabClient {
     defaultBranch: (project, signal) => call('GET /projects/:id', signal, s => repository.defaultBranch(project, s)),
     serverNowMs: sender.serverNowMs,
   }
-}
-
-/** Whatever goes wrong inside a call, as the one error that callers know. */
-export function asGitLabError(error: unknown, endpoint: Endpoint, signal: AbortSignal): GitLabError {
-  if (error instanceof GitLabError) return error
-  if (signal.aborted) return givenUp(endpoint, signal)
-  if (error instanceof ShapeError) return new GitLabError('invalid_answer', endpoint, error.message, { cause: error })
-  return new GitLabError('unavailable', endpoint, 'the call failed', { cause: error })
 }

@@ -1,17 +1,12 @@
-import { withDeadline } from '../service/clock.ts'
-import { silentLog } from '../service/log.ts'
-import { asGitLabError, type GitLabClientOptions } from './client.ts'
-import { parseGitLabUrl, type Endpoint } from './endpoints.ts'
+import { openAccess, type GitLabClientOptions } from './access.ts'
 import { branchFacts, branchRule, optional, roleIn } from './desk-shape.ts'
 import type { GitLabDesk, RoleLevel, StoredFile } from './desk-types.ts'
-import type { Json } from './json.ts'
-import { MAX_PAGES, PAGE_SIZE, readPage, type Page } from './pages.ts'
-import { createSender, type Call } from './request.ts'
+import { MAX_PAGES, PAGE_SIZE } from './pages.ts'
+import type { Call } from './request.ts'
 import { runnerFromRest } from './runner-shape.ts'
 import { GitLabError } from './types.ts'
 
-const DEFAULT_DEADLINE_MS = 10_000
-const DEFAULT_MAX_RESPONSE_BYTES = 4 * 1024 * 1024
+const USUAL = { deadlineMs: 10_000, maxResponseBytes: 4 * 1024 * 1024 }
 
 /** GitLab's words where a file or its branch is missing; that of an invisible project stays an error. */
 const NO_FILE = /^404 (File|Commit) Not Found$/i
@@ -20,68 +15,9 @@ const NO_MEMBER = /^404( Member)? Not Found$/i
 
 /** Throws when the URL is wrong. */
 export function createGitLabDesk(options: GitLabClientOptions): GitLabDesk {
-  const { clock, deadlineMs = DEFAULT_DEADLINE_MS, log = silentLog } = options
-  const url = parseGitLabUrl(options.url)
-  const sender = createSender({
-    transport: options.transport,
-    token: options.token,
-    clock,
-    random: options.random,
-    log,
-    maxResponseBytes: options.maxResponseBytes ?? DEFAULT_MAX_RESPONSE_BYTES,
-    userAgent: options.userAgent ?? 'gitlab-runner-hadr',
-    onRequest: options.onRequest,
-    onRateLimit: options.onRateLimit,
-  })
-
-  async function bounded<T>(
-    endpoint: Endpoint,
-    signal: AbortSignal | undefined,
-    work: (signal: AbortSignal) => Promise<T>,
-  ): Promise<T> {
-    return withDeadline(
-      clock,
-      deadlineMs,
-      async inner => {
-        try {
-          return await work(inner)
-        } catch (error) {
-          throw asGitLabError(error, endpoint, inner)
-        }
-      },
-      signal,
-    )
-  }
+  const { url, sender, call: bounded, list } = openAccess(options, USUAL)
   const send = <T>(call: Omit<Call<T>, 'safe'> & { safe?: boolean }, signal?: AbortSignal) =>
     bounded(call.endpoint, signal, inner => sender.send({ safe: true, ...call }, inner))
-
-  /** Every page of a list. */
-  async function list(
-    { endpoint, subject, absent }: { endpoint: Endpoint; subject: string; absent?: RegExp },
-    at: (page: number) => string,
-    signal: AbortSignal,
-  ): Promise<Json[]> {
-    const items: Json[] = []
-    let next: number | undefined = 1
-    for (let pages = 0; next !== undefined && pages < MAX_PAGES; pages++) {
-      const page: number = next
-      const part: Page = await sender.send<Page>(
-        {
-          endpoint,
-          subject,
-          method: 'GET',
-          url: at(page),
-          safe: true,
-          read: answer => readPage(answer, page, PAGE_SIZE),
-          ...(absent && { absent: { reason: absent, value: { items: [], nextPage: undefined, total: 0 } } }),
-        },
-        signal,
-      )
-      items.push(...part.items)
-      next = part.nextPage
-    }
-    return items
-  }
 
   const file: GitLabDesk['file'] = (project, ref, path, signal) =>
     send<StoredFile | null>(
@@ -169,7 +105,7 @@ export function createGitLabDesk(options: GitLabClientOptions): GitLabDesk {
       const at = (page: number) =>
         url.rest(['projects', project, 'repository', 'branches'], { search: `^${prefix}`, per_page: PAGE_SIZE, page })
       return bounded(endpoint, signal, async inner => {
-        const items = await list({ endpoint, subject: `branches of project ${project}` }, at, inner)
+        const { items } = await list({ endpoint, subject: `branches of project ${project}`, at }, MAX_PAGES, inner)
         return items.map(branchFacts).filter(({ name }) => name.startsWith(prefix))
       })
     },
@@ -178,7 +114,11 @@ export function createGitLabDesk(options: GitLabClientOptions): GitLabDesk {
       const endpoint = 'GET /projects/:id/protected_branches'
       const at = (page: number) => url.rest(['projects', project, 'protected_branches'], { per_page: PAGE_SIZE, page })
       return bounded(endpoint, signal, async inner => {
-        const items = await list({ endpoint, subject: `protected branches of project ${project}` }, at, inner)
+        const { items } = await list(
+          { endpoint, subject: `protected branches of project ${project}`, at },
+          MAX_PAGES,
+          inner,
+        )
         return items.map(branchRule)
       })
     },
@@ -189,7 +129,7 @@ export function createGitLabDesk(options: GitLabClientOptions): GitLabDesk {
       const at = (page: number) => url.rest(['projects', project, 'repository', 'tree'], { ...query, page })
       return bounded(endpoint, signal, async inner => {
         const subject = `files of project ${project}, branch ${branch}`
-        const items = await list({ endpoint, subject, absent: NO_TREE }, at, inner)
+        const { items } = await list({ endpoint, subject, absent: NO_TREE, at }, MAX_PAGES, inner)
         return items.filter(item => item.get('type').string() === 'blob').map(item => item.get('path').string())
       })
     },

@@ -1,10 +1,7 @@
-import { withDeadline } from '../service/clock.ts'
-import { silentLog } from '../service/log.ts'
-import { asGitLabError, type GitLabClientOptions } from './client.ts'
-import { parseGitLabUrl, type Endpoint } from './endpoints.ts'
+import { openAccess, type GitLabClientOptions } from './access.ts'
 import type { Json } from './json.ts'
-import { PAGE_SIZE, readPage, type Page } from './pages.ts'
-import { createSender, type Call } from './request.ts'
+import { PAGE_SIZE } from './pages.ts'
+import type { Call } from './request.ts'
 import { listedRunner, managerFromRest, runnerFromRest } from './runner-shape.ts'
 import { GitLabError, type GitLabManager, type GitLabRunner } from './types.ts'
 
@@ -54,76 +51,16 @@ export interface GitLabFleet {
   removeManager(runnerToken: string, systemId: string, signal?: AbortSignal): Promise<void>
 }
 
-const DEADLINE_MS = 10_000
-const MAX_RESPONSE_BYTES = 8 * 1024 * 1024
+const USUAL = { deadlineMs: 10_000, maxResponseBytes: 8 * 1024 * 1024 }
 /** A thousand waiting jobs of one project ask for every manager there may be. */
 const MAX_JOB_PAGES = 10
 const MAX_PROJECT_PAGES = 100
 
 /** Throws when the URL is wrong. */
 export function createGitLabFleet(options: GitLabClientOptions): GitLabFleet {
-  const { clock, deadlineMs = DEADLINE_MS, log = silentLog } = options
-  const url = parseGitLabUrl(options.url)
-  const sender = createSender({
-    transport: options.transport,
-    token: options.token,
-    clock,
-    random: options.random,
-    log,
-    maxResponseBytes: options.maxResponseBytes ?? MAX_RESPONSE_BYTES,
-    userAgent: options.userAgent ?? 'gitlab-runner-hadr',
-    onRequest: options.onRequest,
-    onRateLimit: options.onRateLimit,
-  })
-
-  async function bounded<T>(
-    endpoint: Endpoint,
-    signal: AbortSignal | undefined,
-    work: (signal: AbortSignal) => Promise<T>,
-  ): Promise<T> {
-    return withDeadline(
-      clock,
-      deadlineMs,
-      async inner => {
-        try {
-          return await work(inner)
-        } catch (error) {
-          throw asGitLabError(error, endpoint, inner)
-        }
-      },
-      signal,
-    )
-  }
+  const { url, sender, call: bounded, list } = openAccess(options, USUAL)
   const send = <T>(call: Call<T>, signal?: AbortSignal) =>
     bounded(call.endpoint, signal, inner => sender.send(call, inner))
-
-  /** Pages of a list until the last or the `most`th. */
-  async function list(
-    list: { endpoint: Endpoint; subject: string; at: (page: number) => string },
-    most: number,
-    signal: AbortSignal,
-  ): Promise<{ items: Json[]; whole: boolean }> {
-    const { endpoint, subject, at } = list
-    const items: Json[] = []
-    let next: number | undefined = 1
-    for (let pages = 0; next !== undefined && pages < most; pages++) {
-      const page: number = next
-      const part: Page = await sender.send<Page>(
-        {
-          endpoint,
-          subject,
-          method: 'GET',
-          url: at(page),
-          safe: true,
-          read: answer => readPage(answer, page, PAGE_SIZE),
-        },
-        signal,
-      )
-      items.push(...part.items)
-      next = part.nextPage
-    }
-    return { items, whole: next === undefined }
-  }
 
   const write = (call: Omit<Call<void>, 'safe' | 'read'>, signal?: AbortSignal) =>
     send({ ...call, safe: false, read: () => undefined }, signal)
