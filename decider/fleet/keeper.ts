@@ -5,7 +5,7 @@ import type { Log } from '../../lib/service/log.ts'
 import type { FleetConfig } from './config.ts'
 import { type DemandDeps, type DemandReading, readDemand } from './demand.ts'
 import { type FleetMemory, type FleetPlan, desired, MOTIVES, NO_FLEET_MEMORY } from './desired.ts'
-import type { Manager } from './managers.ts'
+import { type JobsOf, busyIn, jobsIn, leastSlots } from './managers.ts'
 import type { FleetMetrics } from './metrics.ts'
 import type { FleetReport } from './report.ts'
 import { type Scaler, scalingProblem } from './scaler.ts'
@@ -89,7 +89,7 @@ export function createKeeper(config: FleetConfig, deps: KeeperDeps): Keeper {
       return
     }
     const idle = demand.managers.filter(manager => manager.jobs === 0).length
-    const slots = slotsOf(demand.managers)
+    const slots = leastSlots(demand.managers)
     const capacity = { atMs: clock.monotonicMs(), role: now.role, replicas, idle, slots, inherited: now.inherited }
     let plan = desired(demand, capacity, config.rules, memory)
     let jobsOf = jobsIn(demand.managers)
@@ -182,7 +182,7 @@ export function createKeeper(config: FleetConfig, deps: KeeperDeps): Keeper {
       pending: demand.pending,
       managers: demand.managers.length,
       idle: demand.managers.filter(manager => manager.jobs === 0).length,
-      slots: config.rules.slots ?? slotsOf(demand.managers) ?? memory.slots,
+      slots: config.rules.slots ?? leastSlots(demand.managers) ?? memory.slots,
       explain,
       problems,
     }
@@ -266,42 +266,4 @@ export function createKeeper(config: FleetConfig, deps: KeeperDeps): Keeper {
   function startOf({ wanted, role }: FleetSituation): number | null {
     return wanted === null ? null : Math.max(wanted, role === 'active' ? config.rules.min : config.rules.standby)
   }
-}
-
-type JobsOf = (namespace: string, pod: string) => number | undefined
-
-/** Running jobs by pod; a manager that GitLab knows to be busy has at least one. */
-function jobsIn(managers: readonly Manager[], busy: ReadonlySet<string> = new Set()): JobsOf {
-  const jobs = new Map(
-    managers.map(manager => {
-      const atLeast = manager.systemIds.some(id => busy.has(id)) ? 1 : 0
-      return [
-        `${manager.namespace}/${manager.pod}`,
-        manager.jobs === undefined ? undefined : Math.max(manager.jobs, atLeast),
-      ]
-    }),
-  )
-  return (namespace, pod) => jobs.get(`${namespace}/${pod}`)
-}
-
-/** System ids of managers that GitLab calls active. Throws when GitLab does not answer: nothing is given up then. */
-async function busyIn(
-  gitlab: Pick<GitLabFleet, 'managers'>,
-  managers: readonly Manager[],
-  signal: AbortSignal,
-): Promise<Set<string>> {
-  const runners = [...new Set(managers.flatMap(manager => manager.runnerIds))]
-  const lists = await Promise.all(runners.map(runner => gitlab.managers(runner, signal)))
-  return new Set(
-    lists
-      .flat()
-      .filter(({ busy }) => busy)
-      .map(({ systemId }) => systemId),
-  )
-}
-
-/** The smallest, so that the slots that are reckoned with are there. */
-function slotsOf(managers: readonly Manager[]): number | null {
-  const known = managers.map(manager => manager.slots).filter(slots => slots !== undefined)
-  return known.length === 0 ? null : Math.min(...known)
 }

@@ -1,3 +1,4 @@
+import type { GitLabFleet } from '../../lib/gitlab/fleet.ts'
 import type { InstantResult, Labels, Sample } from '../../lib/prometheus/answer.ts'
 import { freshKeys, groupByKind, keyOf } from '../observe/capacity.ts'
 
@@ -134,4 +135,43 @@ function podKey(labels: Labels): string {
 
 function targetKey(labels: Labels): string {
   return `${labels['job'] ?? ''} ${labels['instance'] ?? ''}`
+}
+
+/** Running jobs of a pod; undefined: nobody knows. */
+export type JobsOf = (namespace: string, pod: string) => number | undefined
+
+/** Running jobs by pod; a manager that GitLab knows to be busy has at least one. */
+export function jobsIn(managers: readonly Manager[], busy: ReadonlySet<string> = new Set()): JobsOf {
+  const jobs = new Map(
+    managers.map(manager => {
+      const atLeast = manager.systemIds.some(id => busy.has(id)) ? 1 : 0
+      return [
+        `${manager.namespace}/${manager.pod}`,
+        manager.jobs === undefined ? undefined : Math.max(manager.jobs, atLeast),
+      ]
+    }),
+  )
+  return (namespace, pod) => jobs.get(`${namespace}/${pod}`)
+}
+
+/** System ids of managers that GitLab calls active. Throws when GitLab does not answer: nothing is given up then. */
+export async function busyIn(
+  gitlab: Pick<GitLabFleet, 'managers'>,
+  managers: readonly Manager[],
+  signal: AbortSignal,
+): Promise<Set<string>> {
+  const runners = [...new Set(managers.flatMap(manager => manager.runnerIds))]
+  const lists = await Promise.all(runners.map(runner => gitlab.managers(runner, signal)))
+  return new Set(
+    lists
+      .flat()
+      .filter(({ busy }) => busy)
+      .map(({ systemId }) => systemId),
+  )
+}
+
+/** The smallest, so that the slots that are reckoned with are there. */
+export function leastSlots(managers: readonly Manager[]): number | null {
+  const known = managers.map(manager => manager.slots).filter(slots => slots !== undefined)
+  return known.length === 0 ? null : Math.min(...known)
 }
