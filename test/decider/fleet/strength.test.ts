@@ -114,9 +114,10 @@ t.test('scaling up and down for a day, also with pods that are long in coming, m
 })
 
 t.test('by the number of pods, and with new pods held against the cluster, scaling would move it', t => {
-  t.comment(`SEED=${SEED}`)
-  t.ok(play(SEED, { strength: 'count', patient: true }).moves > 0, 'count')
-  t.ok(play(SEED, { strength: 'health', patient: false }).moves > 0, 'impatient')
+  // Not every day has a load that does it: these are always the same days.
+  const moves = (variant: Variant) => [1, 2, 3, 4].reduce((sum, seed) => sum + play(seed, variant).moves, 0)
+  t.ok(moves({ strength: 'count', patient: true }) > 0, 'count')
+  t.ok(moves({ strength: 'health', patient: false }) > 0, 'impatient')
   t.end()
 })
 

@@ -41,7 +41,7 @@ export async function residentMemoryMiB(): Promise<number | undefined> {
       pools: [{ mainTag: 'rnd-runner', clusters: ['a', 'b'].map(name => ({ name, tag: `runner-${name}` })) }],
     }),
   )
-  const args = [PROGRAM, 'decider', '--config', config, '--listen', '127.0.0.1:0']
+  const args = [PROGRAM, 'decider', '--config', config, '--no-lease', '--listen', '127.0.0.1:0']
   const child = spawn(process.execPath, args, {
     stdio: 'ignore',
     env: { ...process.env, HADR_GITLAB_TOKEN: 'glpat-a' },
