@@ -1,12 +1,11 @@
 import { build } from 'esbuild'
-import { execFile } from 'node:child_process'
-import { promisify } from 'node:util'
+import { buildPrograms as buildShipped } from '../support/programs.ts'
 
 const ROOT = new URL('../../', import.meta.url).pathname
 
 /** The product as it is shipped and the servers beside it, bundled alike into `folder`. */
 export async function buildPrograms(folder: string): Promise<void> {
-  await promisify(execFile)(process.execPath, ['build.mjs', folder], { cwd: ROOT })
+  await buildShipped(folder)
   const at = (path: string) => `${ROOT}test/bench/${path}`
   await build({
     entryPoints: {

@@ -8,7 +8,7 @@ import { freePorts } from '../../cli/demo/process.ts'
 import { blocksOf, isShell } from '../support/documentation.ts'
 import { kubectlProgram, lacksKubectl } from '../support/kubectl.ts'
 import { startApi } from '../support/kubernetes.ts'
-import { lacksTools } from '../support/programs.ts'
+import { buildPrograms, lacksTools } from '../support/programs.ts'
 import { startShell } from '../support/shell.ts'
 
 const PAGES = ['README.md', ...readdirSync('docs').flatMap(name => (name.endsWith('.md') ? [`docs/${name}`] : []))]
@@ -97,7 +97,7 @@ async function setScene(t: Test) {
   const folder = t.testdir({ home: {}, token: 'glpat-x' })
   const bin = join(folder, 'bin')
   await mkdir(bin)
-  await promisify(execFile)(process.execPath, ['build.mjs', join(folder, 'dist')])
+  await buildPrograms(join(folder, 'dist'))
   await symlink(kubectlProgram(), join(bin, 'kubectl'))
   // As `npx hadr` finds it in a folder where the package is installed.
   const npx = `#!/bin/sh\nshift\nexec "${process.execPath}" "${folder}/dist/hadr.cjs" "$@"\n`
@@ -139,7 +139,7 @@ async function setScene(t: Test) {
 
 t.test('every flag that a page names is one of its command, and every script one of the package', async t => {
   const dist = t.testdir()
-  await promisify(execFile)(process.execPath, ['build.mjs', dist])
+  await buildPrograms(dist)
   const helps = new Map<string, string>()
   const helpOf = async (command: string) => {
     const known = helps.get(command)

@@ -1,5 +1,3 @@
-import { execFile } from 'node:child_process'
-import { promisify } from 'node:util'
 import t from 'tap'
 import { poolReport } from '../../cli/demo/reports.ts'
 import { type Stage, createStage } from '../../cli/demo/stage.ts'
@@ -11,13 +9,13 @@ import { type ChaosProxy, MISHAPS, startChaosProxy } from '../support/chaos-prox
 import { requirePrometheus } from '../support/prometheus.ts'
 import { createRandom } from '../support/random.ts'
 import { until } from '../support/until.ts'
+import { buildPrograms } from '../support/programs.ts'
 
 const clock = systemClock
 const TIME_SCALE = 0.1
 const CHAOS_MS = 60_000
 const SWITCH_EVERY_MS = 12_000
 const CHANCES = { late: 0.2, lost: 0.05, unanswered: 0.05, truncated: 0.05, half_open: 0.02 }
-const ROOT = new URL('../..', import.meta.url).pathname
 const ADMIN = 'glpat-administrator'
 
 /** As people do it: the tag is to be on `cluster` for the next two minutes. */
@@ -48,7 +46,7 @@ t.test(
     const random = createRandom(seed)
     const folder = t.testdir()
     const programs = `${folder}/dist`
-    await promisify(execFile)(process.execPath, ['build.mjs', programs], { cwd: ROOT })
+    await buildPrograms(programs)
     const proxies: { gitlab: ChaosProxy[]; prometheus: ChaosProxy[] } = { gitlab: [], prometheus: [] }
     const proxied = async (server: keyof typeof proxies, target: string) => {
       const proxy = await startChaosProxy({ target, chances: CHANCES, lateMs: 300, clock, random })

@@ -1,7 +1,6 @@
-import { execFile, spawnSync } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { promisify } from 'node:util'
 import { Registry } from 'prom-client'
 import t, { type Test } from 'tap'
 import { CA_SECRET, WEBHOOK_CONFIGURATION } from '../../certs/names.ts'
@@ -19,6 +18,7 @@ import { RULES_FILE, alertRules } from '../support/rules.ts'
 import { until } from '../support/until.ts'
 import { call } from '../support/webhook.ts'
 import { createFolder, SIDECAR, startWebhookProgram } from '../support/webhook-program.ts'
+import { buildPrograms } from '../support/programs.ts'
 
 const TIME_SCALE = 0.3
 const SERVICE = { namespace: 'gitlab-runner-hadr', name: 'gitlab-runner-hadr-webhook', path: '/mutate' }
@@ -83,7 +83,7 @@ t.test('every panel shows data of the real programs, and every rule is evaluated
   if (!(await requirePrometheus(t))) return
   const folder = t.testdir()
   const programs = join(folder, 'dist')
-  await promisify(execFile)(process.execPath, ['build.mjs', programs])
+  await buildPrograms(programs)
   const stage = await createStage({
     timeScale: TIME_SCALE,
     clusters: ['a', 'b'],

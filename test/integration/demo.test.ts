@@ -1,12 +1,10 @@
-import { execFile, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { promisify } from 'node:util'
 import t from 'tap'
-
-const ROOT = new URL('../..', import.meta.url).pathname
+import { buildPrograms } from '../support/programs.ts'
 
 /** The demo in an environment without a Prometheus; whatever it starts is found by its folder for temporary files. */
 function startDemo(programs: string, temporary: string) {
@@ -32,7 +30,7 @@ function processesOf(folder: string): string[] {
 
 t.test('the demonstration', async t => {
   const programs = t.testdir()
-  await promisify(execFile)(process.execPath, ['build.mjs', programs], { cwd: ROOT })
+  await buildPrograms(programs)
 
   await t.test('plays the fail-over without a Prometheus, says so, and ends with 0', async t => {
     const temporary = t.testdir()

@@ -1,5 +1,3 @@
-import { execFile } from 'node:child_process'
-import { promisify } from 'node:util'
 import t from 'tap'
 import { poolReport } from '../../cli/demo/reports.ts'
 import { type StageCluster, createStage } from '../../cli/demo/stage.ts'
@@ -10,11 +8,10 @@ import { silentLog } from '../../lib/service/log.ts'
 import { requirePrometheus } from '../support/prometheus.ts'
 import { statusMistakes } from '../support/status-schema.ts'
 import { until } from '../support/until.ts'
+import { buildPrograms } from '../support/programs.ts'
 
 const clock = systemClock
 const TIME_SCALE = 0.1
-const ROOT = new URL('../..', import.meta.url).pathname
-
 async function exposition(url: string): Promise<string> {
   const answer = await fetch(`${url}/metrics`, { signal: AbortSignal.timeout(2000) })
   return answer.text()
@@ -27,7 +24,7 @@ t.test(
     if (!(await requirePrometheus(t))) return
     const folder = t.testdir()
     const programs = `${folder}/dist`
-    await promisify(execFile)(process.execPath, ['build.mjs', programs], { cwd: ROOT })
+    await buildPrograms(programs)
     const stage = await createStage({
       timeScale: TIME_SCALE,
       clusters: ['a', 'b'],

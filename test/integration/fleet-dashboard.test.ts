@@ -1,6 +1,4 @@
-import { execFile } from 'node:child_process'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
 import t from 'tap'
 import { createFleetStage } from '../../cli/demo/fleet/fleet-stage.ts'
 import { MAIN_TAG } from '../../cli/demo/stage-options.ts'
@@ -10,12 +8,13 @@ import { startPrometheusProcess } from '../../simulator/prometheus/process.ts'
 import { panelQueries, substitute, variableQueries } from '../support/dashboards.ts'
 import { requirePrometheus } from '../support/prometheus.ts'
 import { until } from '../support/until.ts'
+import { buildPrograms } from '../support/programs.ts'
 
 t.test('every panel of the fleet’s dashboard shows data of a fleet that works', { timeout: 240_000 }, async t => {
   if (!(await requirePrometheus(t))) return
   const folder = t.testdir()
   const programs = join(folder, 'dist')
-  await promisify(execFile)(process.execPath, ['build.mjs', programs])
+  await buildPrograms(programs)
   const stage = await createFleetStage({
     timeScale: 0.1,
     clusters: ['a'],

@@ -1,18 +1,16 @@
-import { execFile, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { promisify } from 'node:util'
 import t from 'tap'
 import { prometheusVersion } from '../../simulator/prometheus/process.ts'
-
-const ROOT = new URL('../..', import.meta.url).pathname
+import { buildPrograms } from '../support/programs.ts'
 
 t.test('the demonstration of the fleet: load rises and falls, managers follow, and no job dies', async t => {
   const folder = t.testdir({ programs: {}, temporary: {} })
   const [programs, temporary] = [join(folder, 'programs'), join(folder, 'temporary')]
-  await promisify(execFile)(process.execPath, ['build.mjs', programs], { cwd: ROOT })
+  await buildPrograms(programs)
   const version = await prometheusVersion()
   t.comment(version === undefined ? 'with a simulated Prometheus' : `with Prometheus ${version}`)
   const demo = spawn(process.execPath, [join(programs, 'hadr.cjs'), 'demo', '--fleet', '--no-color'], {

@@ -1,8 +1,6 @@
-import { execFile } from 'node:child_process'
 import { cp, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
 import { scaledTiming } from '../../cli/demo/stage.ts'
 import { systemClock } from '../../lib/service/clock.ts'
@@ -11,7 +9,7 @@ import { blocksOf, type Block } from '../support/documentation.ts'
 import { kubectlProgram, lacksKubectl } from '../support/kubectl.ts'
 import { startLiveCluster, type LiveCluster } from '../support/live/cluster.ts'
 import { prometheusVersion } from '../../simulator/prometheus/process.ts'
-import { lacksTools } from '../support/programs.ts'
+import { buildPrograms, lacksTools } from '../support/programs.ts'
 import { startShell } from '../support/shell.ts'
 
 const PAGE = 'docs/quick-start.md'
@@ -71,7 +69,7 @@ async function setScene(t: Test) {
   await mkdir(join(home, '.config/hadr'), { recursive: true })
   await mkdir(bin)
   await cp(join(ROOT, 'manifests'), join(folder, 'manifests'), { recursive: true })
-  await promisify(execFile)(process.execPath, ['build.mjs', programs], { cwd: ROOT })
+  await buildPrograms(programs)
   await symlink(kubectlProgram(), join(bin, 'kubectl'))
   await writeFile(join(bin, 'hadr'), `#!/bin/sh\nexec "${process.execPath}" "${programs}/hadr.cjs" "$@"\n`, {
     mode: 0o755,

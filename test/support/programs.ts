@@ -1,6 +1,13 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 
+const ROOT = new URL('../..', import.meta.url).pathname
+
+/** Bundles all programs into `folder`, as they are shipped. */
+export async function buildPrograms(folder: string): Promise<void> {
+  await promisify(execFile)(process.execPath, ['build.mjs', folder], { cwd: ROOT })
+}
+
 /**
  * Why commands that need these programs cannot be run; false when all are there. Fits tap's `skip`. Rejects where CI=true:
  * there a missing program is a mistake of the machine.
