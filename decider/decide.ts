@@ -5,6 +5,7 @@ import { pinRefusal } from './pin.ts'
 import { type Choice, type Situation, NOTHING, preferenceObstacle, validPin } from './situation.ts'
 import { chooseStandby } from './standby.ts'
 import { type ClusterView, type Views, viewClusters } from './views.ts'
+import { inKeeping, unreadWord } from './word.ts'
 
 /**
  * The decision of one cycle: what is seen, folded into what is remembered, gives a plan. Pure and deterministic; the
@@ -79,7 +80,7 @@ function mismatches({ views, config }: Situation): string[] {
 function ownStatus(memory: Memory, seen: Observation, self: ClusterView, config: PoolConfig): PoolStatus {
   const { own } = seen
   const updating = own.known ? own.updating : self.status?.updating
-  return {
+  const status: PoolStatus = {
     digest: config.digest,
     epoch: self.status?.epoch ?? 0,
     active: self.status?.active ?? false,
@@ -92,6 +93,7 @@ function ownStatus(memory: Memory, seen: Observation, self: ClusterView, config:
     servingIds: memory.servingIds,
     reason: '',
   }
+  return inKeeping(status, unreadWord(seen, config))
 }
 
 function publishDue(status: PoolStatus, seen: Observation, { timing, self }: PoolConfig): boolean {
@@ -103,7 +105,7 @@ function publishDue(status: PoolStatus, seen: Observation, { timing, self }: Poo
 
 /**
  * Equal in all that peers act on; growing seconds and words for people wait for the heartbeat. The claim is not compared:
- * it is the one that was read, since only steps change it.
+ * only steps change it, and a heartbeat says again what a lost one said.
  */
 function sameForPeers(a: PoolStatus, b: PoolStatus): boolean {
   return (

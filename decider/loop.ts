@@ -63,6 +63,7 @@ export function createPoolLoop(initial: PoolConfig, deps: LoopDeps) {
     const ours = seen.view.runners.filter(runner => runner.cluster === pool.self)
     const own = await withDeadline(clock, lookMs(pool), signal => deps.readCapacity(ours, pool, signal), stopping)
     const ownSeqPublished = seen.ownDocument && publisher.publishedAt(seen.ownDocument.seq)
+    const ownWord = publisher.wordOf(pool.name)
     const lastPublishMonotonicMs = deps.dryRun ? lastDryRunMs : publisher.lastPublishMonotonicMs
     return {
       ...at,
@@ -73,6 +74,7 @@ export function createPoolLoop(initial: PoolConfig, deps: LoopDeps) {
         ...(lastPublishMonotonicMs === undefined ? {} : { lastPublishMonotonicMs }),
         ...latestDoubt(outcomes.doubtMonotonicMs, publisher.doubtMonotonicMs),
         ...(ownSeqPublished === undefined ? {} : { ownSeqPublishedMonotonicMs: ownSeqPublished }),
+        ...(ownWord ? { ownWord } : {}),
       },
     }
   }

@@ -158,6 +158,15 @@ export interface Outcomes {
   doubtMonotonicMs?: number
   /** When this process published the seq that this cycle's read of the own file shows; undefined: it did not. */
   ownSeqPublishedMonotonicMs?: number
+  /** What this process last sent of its claim, unless surely refused; undefined: nothing yet. */
+  ownWord?: Word
+}
+
+/** What a status file of ours that landed, or may yet land, says of our claim. */
+export interface Word {
+  seq: number
+  epoch: number
+  active: boolean
 }
 
 export interface Observation {

@@ -11,6 +11,7 @@ import {
 import { isUnknown } from './memory.ts'
 import type { PromotionCause } from './model.ts'
 import { rankOf } from './views.ts'
+import { unreadWord } from './word.ts'
 
 /**
  * Section 3.4 of the protocol: this cluster's file does not say active. Clear leftovers on proof; promote when nobody
@@ -134,7 +135,8 @@ function preferred(situation: Situation): Wish {
   return { cause: 'prefer', why: `This cluster has been clearly stronger than ${holder} for long enough.` }
 }
 
-function promote({ memory, status, views }: Situation, cause: PromotionCause, why: string): Choice {
+function promote(situation: Situation, cause: PromotionCause, why: string): Choice {
+  const { status, views } = situation
   const state = cause === 'last_resort' ? 'LAST_RESORT' : 'PROMOTING'
   const lacking = views.self.runners.filter(runner => !runner.tagged)
   const first = (id: number) => (status.servingIds.includes(id) ? 0 : 1)
@@ -148,10 +150,17 @@ function promote({ memory, status, views }: Situation, cause: PromotionCause, wh
     step: {
       kind: 'promote',
       cause,
-      status: { ...status, active: true, epoch: memory.epochSeen + 1, reason: state },
+      status: { ...status, active: true, epoch: nextEpoch(situation), reason: state },
       addIds: ordered.map(runner => runner.id),
     },
   }
+}
+
+/** Above all that were seen and all that were given up; a claim on its way is made again as it is. */
+function nextEpoch({ memory, seen, config }: Situation): number {
+  const word = unreadWord(seen, config)
+  if (!word || word.epoch <= memory.epochSeen) return memory.epochSeen + 1
+  return word.active ? word.epoch : word.epoch + 1
 }
 
 /** By GitLab's clock: a removal that was sent, or allowed by an inactive file, may land late. */

@@ -1,7 +1,8 @@
 import { type GitLabClient, GitLabError } from '../../lib/gitlab/types.ts'
 import type { Clock } from '../../lib/service/clock.ts'
 import type { StatusDocument } from '../documents.ts'
-import type { PoolStatus } from '../model.ts'
+import type { PoolStatus, Word } from '../model.ts'
+import { inKeeping } from '../word.ts'
 import type { WriteGuard } from './write-guard.ts'
 
 export const STATUS_PATH = 'status.json'
@@ -39,6 +40,8 @@ export interface Publisher {
   leave(): Promise<void>
   /** When this process published a seq, on the monotonic clock; undefined: it did not, or that was long ago. */
   publishedAt(seq: number): number | undefined
+  /** What this process last sent of a pool's claim, unless surely refused. */
+  wordOf(pool: string): Word | undefined
   readonly lastPublishMonotonicMs: number | undefined
   /** When a publish last failed in such a way that it may still land. */
   readonly doubtMonotonicMs: number | undefined
@@ -52,6 +55,8 @@ export function createPublisher(deps: PublisherDeps): Publisher {
   let parts: Record<string, PoolStatus> = {}
   /** The parts of the newest document that surely went out, or was read. */
   let said: Record<string, PoolStatus> = {}
+  /** By pool: the claim in the newest document that went out, or may have. */
+  const words = new Map<string, Word>()
   let seq = 0
   let leaving = false
   let startSha: string | undefined
@@ -91,9 +96,13 @@ export function createPublisher(deps: PublisherDeps): Publisher {
     } catch (error) {
       // The start may be gone (a rewritten default branch), so it is looked up again next time.
       startSha = undefined
-      if (!(error instanceof GitLabError) || error.ambiguous) doubtMonotonicMs = clock.monotonicMs()
+      if (!(error instanceof GitLabError) || error.ambiguous) {
+        doubtMonotonicMs = clock.monotonicMs()
+        remember(document)
+      }
       throw error
     }
+    remember(document)
     said = document.pools
     lastPublishMonotonicMs = clock.monotonicMs()
     published.set(mine, lastPublishMonotonicMs)
@@ -114,6 +123,10 @@ export function createPublisher(deps: PublisherDeps): Publisher {
     return next
   }
 
+  function remember({ seq, pools }: StatusDocument): void {
+    for (const [pool, { epoch, active }] of Object.entries(pools)) words.set(pool, { seq, epoch, active })
+  }
+
   return {
     adopt(document) {
       seq = Math.max(seq, document.seq)
@@ -128,7 +141,9 @@ export function createPublisher(deps: PublisherDeps): Publisher {
       } catch (error) {
         // What could not be said now must not be said later, in another pool's heartbeat: the next cycle decides anew.
         const before = said[pool]
-        if (parts[pool] === part) parts = before ? { ...parts, [pool]: before } : omit(parts, pool)
+        if (parts[pool] === part) {
+          parts = before ? { ...parts, [pool]: inKeeping(before, words.get(pool)) } : omit(parts, pool)
+        }
         throw error
       }
     },
@@ -137,6 +152,7 @@ export function createPublisher(deps: PublisherDeps): Publisher {
       await enqueue().catch(() => undefined)
     },
     publishedAt: wanted => published.get(wanted),
+    wordOf: pool => words.get(pool),
     get lastPublishMonotonicMs() {
       return lastPublishMonotonicMs
     },

@@ -112,6 +112,14 @@ function broken(plan: Plan, seen: Observation, witness: Witness, config: PoolCon
   const lastPublishMs = seen.outcomes.lastPublishMonotonicMs
   const muted = lastPublishMs !== undefined && seen.monotonicMs - lastPublishMs > timing.deadAfterMs
 
+  const says = step.kind === 'promote' || step.kind === 'demote' ? step.status : publish
+  const ownFile = files[self]
+  const sent = seen.outcomes.ownWord
+  const mayLand = sent && (ownFile?.kind !== 'read' || sent.seq > ownFile.seq) ? sent : undefined
+  if (says && mayLand) {
+    must('S6: no epoch falls behind one that may land', says.epoch >= mayLand.epoch)
+    must('S6: nothing given up is claimed again', says.epoch > mayLand.epoch || mayLand.active || !says.active)
+  }
   must(
     'S2: only own runners are added to and removed from',
     [...adds, ...removes].every(id => ownerOf(id) === self),
@@ -133,7 +141,6 @@ function broken(plan: Plan, seen: Observation, witness: Witness, config: PoolCon
     must('what is published says inactive', !step.status.active)
   }
   for (const { cluster, runnerIds } of fences) {
-    const ownFile = files[self]
     const publishedMs = seen.outcomes.ownSeqPublishedMonotonicMs
     must('S2: a cluster is fenced by its own name', runnerIds.every(id => ownerOf(id) === cluster) && cluster !== self)
     must('fenced are the long dead', witness.silentFor(cluster, timing.deadAfterMs + 2 * timing.pollMs, seen))
@@ -162,7 +169,11 @@ function broken(plan: Plan, seen: Observation, witness: Witness, config: PoolCon
     if (step.cause === 'prefer' || step.cause === 'pin') must('a muted decider follows no wish', !muted)
   }
   if (muted && adds.length > 0) must('a muted decider adds only if nobody holds', !NAMES.some(holding))
-  if (publish) must('what is published carries no other claim', publish.active === (witness.own?.active ?? false))
+  if (publish) {
+    const { epoch = 0, active = false } = witness.own ?? {}
+    const givenUp = mayLand !== undefined && !mayLand.active && mayLand.epoch >= epoch
+    must('what is published carries no other claim', publish.active === (active && !givenUp))
+  }
   return failed(rules)
 }
 

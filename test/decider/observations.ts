@@ -15,6 +15,7 @@ import type {
   PoolConfig,
   PoolStatus,
   RunnerView,
+  Word,
 } from '../../decider/model.ts'
 import { poolOf } from './cluster-truth.ts'
 
@@ -52,6 +53,8 @@ export interface Move {
   removalAgoMs: number | undefined
   publishAgoMs: number | undefined
   ownSeqAgoMs: number | undefined
+  /** `seqBy`: how much newer than the own file is what was sent last. */
+  ownWord: { seqBy: number; epoch: number; active: boolean } | undefined
 }
 
 const SERVER_ZERO_MS = 1_800_000_000_000
@@ -147,6 +150,11 @@ export const move: fc.Arbitrary<Move> = fc.record({
   removalAgoMs: often(undefined, fc.constantFrom(0, 59_999, 60_000), 20),
   publishAgoMs: often<number | undefined>(0, ago, 6),
   ownSeqAgoMs: often<number | undefined>(0, ago, 6),
+  ownWord: often<Move['ownWord']>(
+    undefined,
+    fc.record({ seqBy: fc.constantFrom(-1, 0, 1), epoch: fc.nat(6), active: fc.boolean() }),
+    4,
+  ),
 })
 
 /** A move and how many cycles it is made again, so that time passes over peers that go on speaking, or stay silent. */
@@ -190,6 +198,7 @@ export function observe(
       ...defined('removalSentServerMs', one.removalAgoMs === undefined ? undefined : serverMs - one.removalAgoMs),
       ...defined('lastPublishMonotonicMs', since(one.publishAgoMs)),
       ...defined('ownSeqPublishedMonotonicMs', since(one.ownSeqAgoMs)),
+      ...(one.ownWord ? { ownWord: wordAfter(files[config.self]?.seq ?? 0, one.ownWord) } : {}),
     }
     const at = { monotonicMs, wallMs, own: one.own, outcomes }
     if (!one.readable) return { ...at, gitlab: { readable: false, why: 'test' } }
@@ -264,6 +273,10 @@ function controlOf(control: Move['control'], serverMs: number): ControlReading {
       ...(pin === undefined ? {} : { pin: { ...words, to: pin.to, force: pin.force, untilMs: serverMs + pin.forMs } }),
     },
   }
+}
+
+function wordAfter(seq: number, { seqBy, ...claim }: NonNullable<Move['ownWord']>): Word {
+  return { seq: seq + seqBy, ...claim }
 }
 
 function defined<Key extends string>(key: Key, value: number | undefined): Partial<Record<Key, number>> {

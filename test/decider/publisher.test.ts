@@ -112,6 +112,28 @@ t.test('a part that failed is not said later in another pool’s heartbeat', asy
   }
 })
 
+t.test('another pool’s heartbeat says nothing that a part under way has given up', async t => {
+  const { gitlab, publisher, published } = scene()
+  const claim = (epoch: number, active: boolean) => ({ ...part('', active), epoch })
+  const sent = async (epoch: number, active: boolean) => {
+    gitlab.fault = call => (call === 'publish' ? { kind: 'unavailable' } : undefined)
+    await t.rejects(publisher.publish('rnd', claim(epoch, active)), GitLabError)
+    gitlab.fault = () => undefined
+    await publisher.publish('qa', part('heartbeat'))
+    const { epoch: saidEpoch, active: saidActive } = published().pools['rnd'] ?? claim(-1, false)
+    return [saidEpoch, saidActive]
+  }
+  t.equal(publisher.wordOf('rnd'), undefined)
+  await publisher.publish('rnd', claim(2, true))
+  t.strictSame(publisher.wordOf('rnd'), { seq: 1, epoch: 2, active: true })
+  t.strictSame(await sent(2, false), [2, false], 'a yielding')
+  t.strictSame(await sent(5, true), [5, false], 'a claim')
+  t.strictSame(publisher.wordOf('rnd'), { seq: 5, epoch: 5, active: false })
+  gitlab.fault = call => (call === 'publish' ? { kind: 'forbidden' } : undefined)
+  await t.rejects(publisher.publish('rnd', claim(9, true)), GitLabError)
+  t.strictSame(publisher.wordOf('rnd'), { seq: 5, epoch: 5, active: false }, 'what was refused is not said')
+})
+
 t.test('nor in one that waited behind it', async t => {
   const { gitlab, publisher, published } = scene()
   await publisher.publish('rnd', part('standby'))

@@ -1,6 +1,6 @@
 import { decide } from '../../decider/decide.ts'
 import { NO_MEMORY } from '../../decider/memory.ts'
-import type { Memory, Observation, Outcomes, Plan, PoolConfig, PoolStatus, Step } from '../../decider/model.ts'
+import type { Memory, Observation, Outcomes, Plan, PoolConfig, PoolStatus, Step, Word } from '../../decider/model.ts'
 import { type Cluster, WALL_ZERO_MS } from './cluster-truth.ts'
 import type { World } from './scenario.ts'
 
@@ -13,8 +13,10 @@ export class Decider {
   running = true
   /** GitLab cannot be reached from here. */
   cutOff = false
-  /** `ambiguous`: lands, but the answer is lost. */
-  publishing: 'works' | 'fails' | 'ambiguous' = 'works'
+  /** `ambiguous`: lands, but the answer is lost. `late`: lands, if ever, when the scenario says so. */
+  publishing: 'works' | 'fails' | 'ambiguous' | 'late' = 'works'
+  /** What was sent and has not landed, the oldest first. */
+  readonly late: { seq: number; status: PoolStatus }[] = []
   /** What a removal meets: `expires` is never sent, `lost` is sent and nobody knows whether it lands. */
   removing: 'works' | 'expires' | 'lost' = 'works'
   waking: 'works' | 'fails' = 'works'
@@ -26,6 +28,8 @@ export class Decider {
   private lastPublishMonotonicMs: number | undefined
   private doubtMonotonicMs: number | undefined
   private published = new Map<number, number>()
+  private seq = 0
+  private word: Word | undefined
 
   constructor(
     private readonly world: World,
@@ -84,6 +88,8 @@ export class Decider {
     this.lastPublishMonotonicMs = undefined
     this.doubtMonotonicMs = undefined
     this.published.clear()
+    this.seq = 0
+    this.word = undefined
     this.monotonicSkewMs += 123_456
   }
 
@@ -122,6 +128,7 @@ export class Decider {
         ...(this.lastPublishMonotonicMs === undefined ? {} : { lastPublishMonotonicMs: this.lastPublishMonotonicMs }),
         ...(this.doubtMonotonicMs === undefined ? {} : { doubtMonotonicMs: this.doubtMonotonicMs }),
         ...(ownSeqPublished === undefined ? {} : { ownSeqPublishedMonotonicMs: ownSeqPublished }),
+        ...(this.word ? { ownWord: this.word } : {}),
       },
     }
   }
@@ -159,14 +166,25 @@ export class Decider {
   private publish(status: PoolStatus, nowMs: number): boolean {
     if (this.publishing === 'fails') return false
     const { cluster } = this
-    cluster.file = { kind: 'read', seq: cluster.seq + 1, status }
-    if (this.publishing === 'ambiguous') {
+    this.seq = Math.max(this.seq, cluster.seq) + 1
+    const file = { seq: this.seq, status }
+    this.word = { seq: file.seq, epoch: status.epoch, active: status.active }
+    if (this.publishing === 'late') this.late.push(file)
+    else cluster.file = { kind: 'read', ...file }
+    if (this.publishing === 'ambiguous' || this.publishing === 'late') {
       this.doubtMonotonicMs = nowMs
       return false
     }
     this.lastPublishMonotonicMs = nowMs
     this.published.set(cluster.seq, nowMs)
     return true
+  }
+
+  /** The oldest publish under way lands, whatever landed since. */
+  lands(): void {
+    const file = this.late.shift()
+    if (!file) throw new Error('nothing is under way')
+    this.cluster.file = { kind: 'read', ...file }
   }
 
   private setTags(ids: readonly number[], tagged: boolean): void {

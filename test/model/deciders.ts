@@ -1,5 +1,6 @@
 import {
   type Decided,
+  type File,
   type Intent,
   type Knowledge,
   type LastOwn,
@@ -55,7 +56,7 @@ export function createDeciders({ clusters, variant }: Scope) {
   const views = new Map<string, Decided>()
   const starts = new Map<number, Process>()
 
-  type Base = Omit<LocalView, 'knowledge' | 'pinned' | 'fresh'>
+  type Base = Omit<LocalView, 'knowledge' | 'pinned' | 'fresh' | 'word'>
 
   function baseOf(world: World, process: number): Base {
     const self = homeOf(process)
@@ -75,7 +76,8 @@ export function createDeciders({ clusters, variant }: Scope) {
   function keyOf(world: World, process: number, { doubtful }: Base): string {
     const codes = world.clusters.map(publicCode)
     const own = processCode(world.processes[process] ?? IDLE)
-    return String.fromCharCode(...codes, own, Number(doubtful), homeOf(process))
+    const sent = fileCode(world.clusters[homeOf(process)]?.late ?? null)
+    return String.fromCharCode(...codes, own, Number(doubtful), homeOf(process), sent)
   }
 
   /** What may be believed of each cluster's life. */
@@ -121,6 +123,7 @@ export function createDeciders({ clusters, variant }: Scope) {
 
   /** The epochs as they are, whatever the decider was shown. */
   function truthful(intent: Intent, { files, self }: Base): Intent {
+    if (variant !== 'noTotalOrder' && variant !== 'priorityInClaim') return intent
     const epoch = files[self]?.epoch ?? 0
     switch (intent.kind) {
       case 'publish':
@@ -134,6 +137,16 @@ export function createDeciders({ clusters, variant }: Scope) {
     }
   }
 
+  /**
+   * What a process may know to be under way. Another process of its cluster may have sent it, or something newer may have
+   * landed before it: then it knows nothing of that.
+   */
+  function wordsOf(world: World, process: number): readonly File[] {
+    const late = world.clusters[homeOf(process)]?.late ?? null
+    const falseEpochs = variant === 'noTotalOrder' || variant === 'priorityInClaim'
+    return late && !falseEpochs ? [null, late] : [null]
+  }
+
   function saidBy({ files, self }: Base): LastOwn {
     const file = files[self]
     return file ? (file.active ? 'active' : 'inactive') : 'none'
@@ -141,13 +154,14 @@ export function createDeciders({ clusters, variant }: Scope) {
 
   /** Every view is put before the real decider once. */
   function decided(view: LocalView): Decided {
-    const { self, lastOwn, quarantined, doubtful, pinned } = view
+    const { self, lastOwn, quarantined, doubtful, pinned, word } = view
     const key = String.fromCharCode(
       ...view.files.map(fileCode),
       ...view.tags.map(Number),
       ...view.knowledge.map(one => TRUST.indexOf(one)),
       Number(quarantined) + 2 * Number(doubtful) + 4 * Number(pinned) + 8 * self,
       lastOwn.length,
+      fileCode(word),
     )
     const found = views.get(key) ?? decideIn(lie(view))
     views.set(key, found)
@@ -164,11 +178,13 @@ export function createDeciders({ clusters, variant }: Scope) {
       const lastOwn = saidBy(base)
       const found = new Map<string, Choice>()
       for (const knowledge of knowledges(world, base.self)) {
-        for (const pinned of [false, true]) {
-          const { intents, quarantined } = decided({ ...base, knowledge, pinned, fresh: false })
-          for (const intent of [{ kind: 'none' } as const, ...intents]) {
-            const choice = { intent: truthful(intent, base), after: { lastOwn, quarantined } }
-            found.set(JSON.stringify(choice), choice)
+        for (const word of wordsOf(world, process)) {
+          for (const pinned of [false, true]) {
+            const { intents, quarantined } = decided({ ...base, knowledge, pinned, word, fresh: false })
+            for (const intent of [{ kind: 'none' } as const, ...intents]) {
+              const choice = { intent: truthful(intent, base), after: { lastOwn, quarantined } }
+              found.set(JSON.stringify(choice), choice)
+            }
           }
         }
       }
@@ -184,7 +200,7 @@ export function createDeciders({ clusters, variant }: Scope) {
       const known = starts.get(key)
       if (known) return known
       const base = baseOf(world, process)
-      const view = { ...base, knowledge: indices.map((): Knowledge => 'live'), pinned: false, fresh: true }
+      const view = { ...base, knowledge: indices.map((): Knowledge => 'live'), pinned: false, fresh: true, word: null }
       const started: Process = { ...IDLE, lastOwn: saidBy(base), quarantined: decideIn(view).quarantined }
       starts.set(key, started)
       return started
@@ -200,7 +216,14 @@ export function createDeciders({ clusters, variant }: Scope) {
         variant === 'noReadBack' && c === base.self && file ? { ...file, active: false } : file,
       )
       const proven = world.clusters[winner]?.gone === false || variant === 'cappedClock'
-      const view = { ...base, files, knowledge: indices.map((): Knowledge => 'proven'), pinned: false, fresh: false }
+      const view = {
+        ...base,
+        files,
+        knowledge: indices.map((): Knowledge => 'proven'),
+        pinned: false,
+        fresh: false,
+        word: null,
+      }
       const shown = ours === null || variant !== 'priorityInClaim' ? ours : withPriority(ours, base.self, base.self)
       const may = proven && mayRemove(lie(view), winner, shown)
       looks.set(key, may)

@@ -32,6 +32,8 @@ export interface LocalView {
   quarantined: boolean
   /** A publish or a fencing of ours may still land. */
   doubtful: boolean
+  /** The own claim that was sent last and does not show in `files`; null: what was read is what was said. */
+  word: File
   /** People want the main tag here, by force: stands for every promotion over one who serves. */
   pinned: boolean
 }
@@ -136,6 +138,8 @@ export function concrete(view: LocalView): { seen: Observation; memory: Memory; 
       ? { wakes: {} }
       : {
           wakes: {},
+          // The own file in this observation has seq 7.
+          ...(view.word ? { ownWord: { seq: 8, ...view.word } } : {}),
           lastPublishMonotonicMs: NOW.monotonicMs - timing.heartbeatMs,
           ownSeqPublishedMonotonicMs: NOW.monotonicMs - timing.heartbeatMs,
           ...(view.doubtful ? { doubtMonotonicMs: NOW.monotonicMs - timing.pollMs } : {}),
