@@ -36,7 +36,7 @@ export class Safety implements WorldWatch {
   readonly #files = new Map<string, SeenFile[]>()
   /** Per decider: how long it has been able to read GitLab, a cycle's worth at most per look. */
   readonly #readMs = new Map<string, { totalMs: number; lastMs: number }>()
-  readonly #top = new Map<string, { seq: number; epoch: number }>()
+  readonly #top = new Map<string, { seq: number; epoch: number; active: boolean }>()
   readonly #readable = new Map<string, boolean>()
   readonly #causes = new Map<string, { epoch: number; cause: string }>()
   readonly #edits = new Map<number, number>()
@@ -106,24 +106,21 @@ export class Safety implements WorldWatch {
     if (method !== 'POST' || !own) this.fail('S2', `${site.name} sends ${method} ${url} on branch ${branch}`)
   }
 
-  onFile(file: PublishedFile, before: PublishedFile | undefined): void {
+  onFile(file: PublishedFile): void {
     const { cluster, seq, epoch, active } = file
     const history = this.#files.get(cluster) ?? []
     history.push({ ...file, readMs: new Map([...this.#readMs].map(([name, { totalMs }]) => [name, totalMs])) })
     if (history.length > 400) history.splice(0, 200)
     this.#files.set(cluster, history)
     const top = this.#top.get(cluster)
-    // A write that lands late carries an older seq; what it says is no news.
+    // A write that lands late carries an older seq; what it says is no news, and who says the newest again claims nothing.
     if (top && seq <= top.seq) return
     if (top && epoch < top.epoch) this.fail('S6', `the epoch of ${cluster} falls from ${top.epoch} to ${epoch}`)
-    const claims = active && (!before?.active || epoch > before.epoch)
-    if (claims) {
-      if (top && epoch <= top.epoch && !before?.active) {
-        this.fail('S6', `${cluster} claims with epoch ${epoch} a second time`)
-      }
-      if (!top || epoch > top.epoch) this.#newClaim(file)
+    if (active && (!top?.active || epoch > top.epoch)) {
+      if (top && epoch <= top.epoch) this.fail('S6', `${cluster} claims with epoch ${epoch} a second time`)
+      else this.#newClaim(file)
     }
-    this.#top.set(cluster, { seq, epoch })
+    this.#top.set(cluster, { seq, epoch, active })
   }
 
   onTagChange(change: TagChange): void {
