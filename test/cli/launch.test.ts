@@ -29,11 +29,16 @@ t.test('a program keeps its process and gets its arguments', async t => {
   }
 })
 
-t.test('a sidecar’s heap is capped where Node can replace itself, and flags that were given stay', async t => {
+t.test('a heap is capped where Node can replace itself, and flags that were given stay', async t => {
   const canReplace = 'execve' in process
-  const { report } = await started(t, 'sidecar', ['--no-warnings'])
-  t.equal(report.flags.includes('--max-old-space-size=32'), canReplace)
-  t.ok(report.flags.includes('--no-warnings'))
+  for (const [name, cap] of [
+    ['sidecar', '--max-old-space-size=32'],
+    ['webhook', '--max-old-space-size=128'],
+  ] as const) {
+    const { report } = await started(t, name, ['--no-warnings'])
+    t.equal(report.flags.includes(cap), canReplace, name)
+    t.ok(report.flags.includes('--no-warnings'))
+  }
   const other = await started(t, 'decider')
-  t.notOk(other.report.flags.includes('--max-old-space-size=32'), 'others are not capped')
+  t.notOk(other.report.flags.some(flag => flag.startsWith('--max-old-space-size')), 'others are not capped')
 })
