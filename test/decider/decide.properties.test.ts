@@ -3,7 +3,7 @@ import t from 'tap'
 import { decide } from '../../decider/decide.ts'
 import { NO_MEMORY } from '../../decider/memory.ts'
 import type { Memory, Observation, Plan, Step } from '../../decider/model.ts'
-import { digestOf, poolNameOf, viewRunner } from '../../decider/pool.ts'
+import { viewRunner } from '../../decider/pool.ts'
 import { poolOf } from './cluster-truth.ts'
 import { type Moves, NAMES, check, decideAll, moves, observe, poolOfThree } from './observations.ts'
 
@@ -199,50 +199,5 @@ t.test('tags that belong to nobody here are of no account', t => {
     same(runner([...own].reverse()), runner(own))
   })
   check(t, property, 300)
-  t.end()
-})
-
-t.test('a runner belongs to the one cluster whose tag it carries', t => {
-  const pool = poolOf('a')
-  const of = (...tags: string[]) =>
-    viewRunner(
-      { id: 1, description: 'runner-a', paused: false, online: null, tags, locked: false, contactedAtMs: 5 },
-      false,
-      pool,
-    )
-  t.match(of('runner-a', 'rnd-runner'), { cluster: 'a', tagged: true, contactedAtMs: undefined })
-  t.match(of('runner-b'), { cluster: 'b', tagged: false })
-  t.match(of('runner-a', 'runner-b'), { cluster: null })
-  t.match(of('rnd-runner'), { cluster: null, tagged: true })
-  t.match(of('Runner-A'), { cluster: null })
-  t.end()
-})
-
-t.test('the digest tells what all must agree on, in any order, and nothing else', t => {
-  const pool = poolOf('a')
-  const { digest } = pool
-  t.equal(digestOf({ ...pool, clusters: [...pool.clusters].reverse() }), digest)
-  t.equal(digestOf(poolOf('b', ['a', 'b'], { margin: 7 })), digest)
-  t.equal(digestOf({ ...pool, clusters: pool.clusters.map(one => ({ ...one, priority: 9, weight: 9 })) }), digest)
-  t.not(digestOf({ ...pool, mainTag: 'other' }), digest)
-  t.not(digestOf({ ...pool, strength: 'health' }), digest)
-  t.not(digestOf({ ...pool, clusters: pool.clusters.slice(1) }), digest)
-  t.not(digestOf({ ...pool, clusters: pool.clusters.map(one => ({ ...one, tag: `${one.tag}x` })) }), digest)
-  t.end()
-})
-
-t.test('a pool’s name is made of its main tag', t => {
-  for (const [tag, name] of [
-    ['rnd-runner', 'rnd-runner'],
-    ['RnD Runner!', 'rnd-runner'],
-    ['--x--', 'x'],
-    [`${'a'.repeat(39)}-b`, 'a'.repeat(39)],
-  ] as const) {
-    t.equal(poolNameOf(tag), name)
-  }
-  const property = fc.property(fc.string(), tag => {
-    if (!/^[a-z0-9-]{0,40}$/.test(poolNameOf(tag))) throw new Error(poolNameOf(tag))
-  })
-  check(t, property, 200)
   t.end()
 })

@@ -3,7 +3,7 @@ const decider = names => names.map(name => `test/decider/${name}.test.ts`)
 /** What is mutated, and the tests that are to notice: the quick ones first, the properties last. */
 export const GROUPS = {
   decide: {
-    mutate: ['decide', 'active', 'standby', 'situation', 'views', 'memory', 'pool', 'pin', 'timing'].map(
+    mutate: ['decide', 'active', 'standby', 'situation', 'views', 'memory', 'pool', 'pin', 'timing', 'word'].map(
       name => `decider/${name}.ts`,
     ),
     tests: decider([
@@ -26,11 +26,13 @@ export const GROUPS = {
       'beginnings',
       'outages',
       'config',
+      'pool',
+      'word',
     ]),
   },
   act: {
     mutate: ['decider/act/*.ts'],
-    tests: decider(['act', 'act-words', 'demote', 'promote', 'doubt', 'tag-writer', 'publisher']),
+    tests: decider(['act', 'act-words', 'demote', 'promote', 'doubt', 'tag-writer', 'publisher', 'write-queue']),
   },
   webhook: {
     mutate: ['webhook/target.ts', 'webhook/inject.ts'],
