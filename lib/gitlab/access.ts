@@ -77,7 +77,7 @@ export function openAccess(
           try {
             return await work(signal)
           } catch (error) {
-            throw asGitLabError(error, endpoint, signal)
+            throw sender.discreet(asGitLabError(error, endpoint, signal))
           }
         },
         caller,

@@ -66,6 +66,8 @@ export interface SenderOptions {
 export interface Sender {
   /** Rejects with GitLabError. `signal` bounds everything, the repetition of a read included. */
   send<T>(call: Call<T>, signal: AbortSignal): Promise<T>
+  /** The error, told anew where it repeats the token: an answer may have had it in a name that went into the message. */
+  discreet(error: GitLabError): GitLabError
   serverNowMs: () => number | undefined
 }
 
@@ -73,6 +75,7 @@ export function createSender(options: SenderOptions): Sender {
   const { transport, clock, random, log, onRequest } = options
   const gate = createRateGate({ clock, random })
   let newest: { serverMs: number; monotonicMs: number } | undefined
+  let lastToken: string | undefined
 
   async function exchange<T>(call: Call<T>, token: string, signal: AbortSignal): Promise<T> {
     const waitMs = gate.waitMs()
@@ -116,6 +119,7 @@ export function createSender(options: SenderOptions): Sender {
   return {
     async send(call, signal) {
       const token = await readToken(call, options.token, signal)
+      lastToken = token
       try {
         return await exchange(call, token, signal)
       } catch (error) {
@@ -127,6 +131,13 @@ export function createSender(options: SenderOptions): Sender {
         }
         return await exchange(call, token, signal)
       }
+    },
+    discreet(error) {
+      const { kind, endpoint, message, more } = error
+      if (lastToken === undefined || !message.includes(lastToken)) return error
+      const detail = message.replace(`GitLab ${endpoint}: `, '')
+      // Its cause may repeat the token as well.
+      return new GitLabError(kind, endpoint, createSafeText(lastToken)(detail), { ...more, cause: undefined })
     },
     serverNowMs: () => newest && newest.serverMs + (clock.monotonicMs() - newest.monotonicMs),
   }

@@ -359,3 +359,14 @@ t.test('the token is in no error, log line or report, even when a proxy echoes i
   t.match(told, /redacted/)
   t.notMatch(told, TOKEN)
 })
+
+t.test('nor does a name from an answer bring the token into an error', async t => {
+  const { url } = await startServer(t, (request, response) => {
+    if (request.path.includes('/repository/')) response.writeHead(404).end('{"message":"404 Branch Not Found"}')
+    else response.writeHead(200).end(JSON.stringify({ default_branch: TOKEN }))
+  })
+  const error = await errorOf(createClient(t, url).defaultBranch(101))
+  t.match(error.message, /project 101 has no branch \[redacted\]: /)
+  t.equal(error.kind, 'not_found')
+  t.notMatch(inspect(error, { depth: 20, showHidden: true }), TOKEN)
+})
