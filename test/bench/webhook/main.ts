@@ -104,7 +104,7 @@ function pacedFigures(paced: readonly Paced[]): Figure[] {
 }
 
 function memoryFigures(samples: readonly MemorySample[]): Figure[] {
-  const last = samples.at(-1) ?? { requests: 0, residentMiB: NaN }
+  const last = samples.at(-1) ?? { requests: 0, residentMiB: NaN, anonymousMiB: NaN }
   const tenth = samples.find(({ requests }) => requests >= last.requests / 10) ?? last
   const growth = last.residentMiB - tenth.residentMiB
   const many = last.requests.toLocaleString('en')
@@ -114,6 +114,7 @@ function memoryFigures(samples: readonly MemorySample[]): Figure[] {
       measured: `${last.residentMiB.toFixed(0)} MiB`,
       target: `≤ ${RESIDENT_MIB} MiB`,
       reached: last.residentMiB <= RESIDENT_MIB,
+      cause: `${(last.residentMiB - last.anonymousMiB).toFixed(0)} MiB of it are node’s own file, which all of a machine share`,
     },
     {
       what: `webhook: growth of it from ${tenth.requests.toLocaleString('en')} requests on`,
