@@ -5,16 +5,15 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { startGitLab } from '../../../simulator/gitlab/server.ts'
+import { buildPrograms } from '../../support/programs.ts'
 
-const PROGRAM = fileURLToPath(new URL('../../../dist/hadr.cjs', import.meta.url))
 const RUNNERS = 50
 const RUN_MS = 30_000
 
 /** Highest resident memory in MiB of a real decider with one pool and 50 runners; undefined: cannot be told here. */
 export async function residentMemoryMiB(): Promise<number | undefined> {
-  if (!existsSync('/proc/self/status') || !existsSync(PROGRAM)) return undefined
+  if (!existsSync('/proc/self/status')) return undefined
   const gitlab = await startGitLab()
   const { state } = gitlab
   state.addGroup({ id: 33, fullPath: 'ci' })
@@ -29,6 +28,7 @@ export async function residentMemoryMiB(): Promise<number | undefined> {
   prometheus.listen(0, '127.0.0.1')
   await once(prometheus, 'listening')
   const folder = mkdtempSync(join(tmpdir(), 'hadr-memory-'))
+  await buildPrograms(join(folder, 'dist'))
   const config = join(folder, 'decider.yaml')
   const { port } = prometheus.address() as AddressInfo
   writeFileSync(
@@ -41,7 +41,7 @@ export async function residentMemoryMiB(): Promise<number | undefined> {
       pools: [{ mainTag: 'rnd-runner', clusters: ['a', 'b'].map(name => ({ name, tag: `runner-${name}` })) }],
     }),
   )
-  const args = [PROGRAM, 'decider', '--config', config, '--no-lease', '--listen', '127.0.0.1:0']
+  const args = [join(folder, 'dist/hadr.cjs'), 'decider', '--config', config, '--no-lease', '--listen', '127.0.0.1:0']
   const child = spawn(process.execPath, args, {
     stdio: 'ignore',
     env: { ...process.env, HADR_GITLAB_TOKEN: 'glpat-a' },
