@@ -8,7 +8,7 @@ import { createRequire } from 'node:module'
  */
 export const NODE_FLAGS: Readonly<Record<string, readonly string[]>> = {
   sidecar: ['--max-semi-space-size=1', '--max-old-space-size=32'],
-  webhook: ['--max-semi-space-size=2', '--max-old-space-size=128'],
+  webhook: ['--max-semi-space-size=4', '--max-old-space-size=128'],
 }
 
 /** `process.execve`, which Node has since 22.15; it replaces the program and keeps the process, its id and its streams. */
