@@ -4,11 +4,13 @@ import { createRequire } from 'node:module'
  * Heap caps, since V8 would rather grow than collect. Every runner pod pays for a sidecar's memory, and 32 MiB are several
  * times what one needs. Each review is garbage for a webhook: without caps a busy one would outgrow its pod's limit of
  * 256 MiB. Its 128 MiB are as much as V8 allows itself within such a limit, and several times the largest review that an
- * API server sends.
+ * API server sends. What a decider reads of a thousand runners is garbage after each cycle; what it keeps depends on the
+ * pools, so that only its young generation is capped.
  */
 export const NODE_FLAGS: Readonly<Record<string, readonly string[]>> = {
   sidecar: ['--max-semi-space-size=1', '--max-old-space-size=32'],
   webhook: ['--max-semi-space-size=4', '--max-old-space-size=128'],
+  decider: ['--max-semi-space-size=4'],
 }
 
 /** `process.execve`, which Node has since 22.15; it replaces the program and keeps the process, its id and its streams. */

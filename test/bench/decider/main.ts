@@ -50,6 +50,7 @@ export async function measureDecider(options: PartOptions): Promise<Findings> {
         measured: `${seconds.toFixed(0)} s`,
         target: `≤ ${DEATH_SECONDS[profile]} s`,
         reached: seconds <= DEATH_SECONDS[profile],
+        cause: 'before a cluster counts as dead its runners have 40 s to answer',
       })),
     ],
     tables: [decideTable(decides), restTable(rests)],

@@ -132,6 +132,7 @@ function bodyFigures({ sidecar, bare }: { sidecar: Body; bare: Body }, scrapes: 
     beside: `bare process ${value(bare).toFixed(digits)} ${unit}`,
     target: `≤ ${limit} ${unit}`,
     reached: value(sidecar) <= limit,
+    cause: `a bare process takes ${value(bare).toFixed(digits)} ${unit} itself; the rest is the sidecar’s`,
   })
   return [
     figure('start to first metrics', body => body.startMs, FIRST_METRICS_MS, 'ms', 0),
