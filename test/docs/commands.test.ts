@@ -85,7 +85,7 @@ t.test('commands do what the page says', { skip: lacksKubectl() || (await lacksT
     const printed = await shell.run(
       `${where}: ${line}`,
       isServing
-        ? `${command.replace(/ #.*/, '')} >serving.log 2>&1 & until grep -q listening serving.log; do sleep 0.1; done; cat serving.log`
+        ? `rm -f serving.log; ${command.replace(/ #.*/, '')} >serving.log 2>&1 & until grep -qs listening serving.log; do sleep 0.1; done; cat serving.log`
         : command,
     )
     t.match(printed, wanted, line)

@@ -36,9 +36,11 @@ async function pin({ gitlab }: Stage, cluster: string): Promise<void> {
   if (!answer.ok) throw new Error(`control.json: ${answer.status} ${await answer.text()}`)
 }
 
+t.setTimeout(480_000)
+
 t.test(
   'a minute of broken, late, truncated and hanging connections while people switch to and fro: the tag is never with no one',
-  { timeout: 240_000 },
+  { timeout: 480_000 },
   async t => {
     if (!(await requirePrometheus(t))) return
     const seed = Number(process.env['SEED'] ?? Math.floor(Math.random() * 2 ** 32))
@@ -84,14 +86,16 @@ t.test(
     })
 
     await Promise.all(stage.clusters.map(cluster => cluster.start()))
-    await until('somebody claims in spite of it all', 60_000, async () => {
+    await until('somebody claims in spite of it all', 120_000, async () => {
       const reports = await Promise.all(stage.clusters.map(poolReport))
       return reports.some(report => report?.state === 'ACTIVE')
     })
-    const endMs = clock.monotonicMs() + CHAOS_MS
-    for (let turn = 0; clock.monotonicMs() < endMs; turn++) {
+    const startMs = clock.monotonicMs()
+    const passedMs = () => clock.monotonicMs() - startMs
+    // On a busy machine little fits into a minute.
+    for (let turn = 0; passedMs() < CHAOS_MS || (moves.length < 2 && passedMs() < 3 * CHAOS_MS); turn++) {
       await pin(stage, turn % 2 === 0 ? 'b' : 'a')
-      await clock.sleep(Math.min(SWITCH_EVERY_MS, Math.max(0, endMs - clock.monotonicMs())))
+      await clock.sleep(SWITCH_EVERY_MS)
     }
 
     const all = [...proxies.gitlab, ...proxies.prometheus]
