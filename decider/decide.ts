@@ -25,13 +25,15 @@ export function decide(seen: Observation, previous: Memory, config: PoolConfig):
   }
   const views = viewClusters(remembered, seen, config)
   const memory = { ...remembered, ...updateConditions(remembered, seen, views, config), scores: scoresOf(views) }
-  const status = ownStatus(memory, seen, views.self, config)
+  const word = unreadWord(seen, config)
+  const status = inKeeping(ownStatus(memory, seen, views.self, config), word)
   const situation: Situation = {
     seen,
     memory,
     config,
     views,
     status,
+    word,
     serverMs: seen.gitlab.serverMs,
     muted: mutedForMs(memory, seen) > config.timing.deadAfterMs,
     doubtful: isDoubtful(memory, seen, config),
@@ -80,7 +82,7 @@ function mismatches({ views, config }: Situation): string[] {
 function ownStatus(memory: Memory, seen: Observation, self: ClusterView, config: PoolConfig): PoolStatus {
   const { own } = seen
   const updating = own.known ? own.updating : self.status?.updating
-  const status: PoolStatus = {
+  return {
     digest: config.digest,
     epoch: self.status?.epoch ?? 0,
     active: self.status?.active ?? false,
@@ -93,7 +95,6 @@ function ownStatus(memory: Memory, seen: Observation, self: ClusterView, config:
     servingIds: memory.servingIds,
     reason: '',
   }
-  return inKeeping(status, unreadWord(seen, config))
 }
 
 function publishDue(status: PoolStatus, seen: Observation, { timing, self }: PoolConfig): boolean {

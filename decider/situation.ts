@@ -1,5 +1,5 @@
 import { isUnknown } from './memory.ts'
-import type { Memory, Observation, Pin, PoolConfig, PoolStatus, State, Step } from './model.ts'
+import type { Memory, Observation, Pin, PoolConfig, PoolStatus, State, Step, Word } from './model.ts'
 import { type ClusterView, type Views, evidenceFor, outranks, rankOf } from './views.ts'
 
 /** What a rule wants; `decide` adds everything that is the same for all rules. */
@@ -17,6 +17,8 @@ export interface Situation {
   views: Views
   /** The own part as it would be published unchanged. */
   status: PoolStatus
+  /** The own claim that was sent last, as long as GitLab does not show it. */
+  word: Word | undefined
   /** GitLab's clock. */
   serverMs: number
   /** Nothing could be published for T_dead: tags may be added only if nobody holds, and nothing else be done. */

@@ -11,7 +11,6 @@ import {
 import { isUnknown } from './memory.ts'
 import type { PromotionCause } from './model.ts'
 import { rankOf } from './views.ts'
-import { unreadWord } from './word.ts'
 
 /**
  * Section 3.4 of the protocol: this cluster's file does not say active. Clear leftovers on proof; promote when nobody
@@ -157,8 +156,7 @@ function promote(situation: Situation, cause: PromotionCause, why: string): Choi
 }
 
 /** Above all that were seen and all that were given up; a claim on its way is made again as it is. */
-function nextEpoch({ memory, seen, config }: Situation): number {
-  const word = unreadWord(seen, config)
+function nextEpoch({ memory, word }: Situation): number {
   if (!word || word.epoch <= memory.epochSeen) return memory.epochSeen + 1
   return word.active ? word.epoch : word.epoch + 1
 }

@@ -3,6 +3,11 @@ import type { PoolStatus } from '../../decider/model.ts'
 import { inKeeping } from '../../decider/word.ts'
 import { quiet } from './scenario.ts'
 
+/** What is under way, in words. */
+function withSaid(scene: ReturnType<typeof quiet>) {
+  return { ...scene, said: () => scene.decider.late.map(({ status }) => claimOf(status)) }
+}
+
 /** Cluster a holds, b has taken over by a higher claim, and what a publishes from now on is under way for long. */
 function yieldingLate() {
   const scene = quiet('a', 'a')
@@ -10,7 +15,7 @@ function yieldingLate() {
   scene.peer.tag()
   scene.decider.publishing = 'late'
   scene.world.step(10)
-  return { ...scene, said: () => scene.decider.late.map(({ status }) => claimOf(status)) }
+  return withSaid(scene)
 }
 
 /** Nobody serves any more, and what a publishes from now on is under way for long. */
@@ -22,7 +27,7 @@ function claimingLate() {
   scene.world.secondsUntil(() => scene.decider.promotes !== undefined, 300)
   // Heartbeats before it.
   scene.decider.late.splice(0, scene.decider.late.length - 1)
-  return { ...scene, said: () => scene.decider.late.map(({ status }) => claimOf(status)) }
+  return withSaid(scene)
 }
 
 const claimOf = ({ epoch, active }: Pick<PoolStatus, 'epoch' | 'active'>) =>

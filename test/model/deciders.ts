@@ -50,6 +50,8 @@ const TRUST: readonly Knowledge[] = ['proven', 'live', 'dead']
  */
 export function createDeciders({ clusters, variant }: Scope) {
   const indices = Array.from({ length: clusters }, (_, index) => index)
+  /** The decider is shown epochs that are none. */
+  const falseEpochs = variant === 'noTotalOrder' || variant === 'priorityInClaim'
   const homeOf = (process: number) => process % clusters
   const choices = new Map<string, readonly Choice[]>()
   const looks = new Map<string, boolean>()
@@ -123,7 +125,7 @@ export function createDeciders({ clusters, variant }: Scope) {
 
   /** The epochs as they are, whatever the decider was shown. */
   function truthful(intent: Intent, { files, self }: Base): Intent {
-    if (variant !== 'noTotalOrder' && variant !== 'priorityInClaim') return intent
+    if (!falseEpochs) return intent
     const epoch = files[self]?.epoch ?? 0
     switch (intent.kind) {
       case 'publish':
@@ -143,7 +145,6 @@ export function createDeciders({ clusters, variant }: Scope) {
    */
   function wordsOf(world: World, process: number): readonly File[] {
     const late = world.clusters[homeOf(process)]?.late ?? null
-    const falseEpochs = variant === 'noTotalOrder' || variant === 'priorityInClaim'
     return late && !falseEpochs ? [null, late] : [null]
   }
 

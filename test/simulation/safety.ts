@@ -36,7 +36,7 @@ export class Safety implements WorldWatch {
   readonly #files = new Map<string, SeenFile[]>()
   /** Per decider: how long it has been able to read GitLab, a cycle's worth at most per look. */
   readonly #readMs = new Map<string, { totalMs: number; lastMs: number }>()
-  readonly #top = new Map<string, { seq: number; epoch: number; active: boolean }>()
+  readonly #top = new Map<string, PublishedFile>()
   readonly #readable = new Map<string, boolean>()
   readonly #causes = new Map<string, { epoch: number; cause: string }>()
   readonly #edits = new Map<number, number>()
@@ -120,7 +120,7 @@ export class Safety implements WorldWatch {
       if (top && epoch <= top.epoch) this.fail('S6', `${cluster} claims with epoch ${epoch} a second time`)
       else this.#newClaim(file)
     }
-    this.#top.set(cluster, { seq, epoch, active })
+    this.#top.set(cluster, file)
   }
 
   onTagChange(change: TagChange): void {

@@ -22,7 +22,7 @@ const CAUSES: Readonly<Record<Name, string>> = {
 /** The heap cap bounds memory; these are its price. */
 const CAUSE_LARGE = 'what it parses outlives the small young generation that bounds its memory'
 const CAUSE_P99 = 'the heap cap: about one collection of 7 ms in a second'
-/** From here on a review is larger than what the young generation holds. */
+/** The review that is larger than what the young generation holds. */
 const LARGE = '1.4 MB'
 const P99_MS = 2
 const RESIDENT_MIB = 100

@@ -14,6 +14,8 @@ const RUN_MS = 30_000
 /** Highest resident memory in MiB of a real decider with one pool and 50 runners; undefined: cannot be told here. */
 export async function residentMemoryMiB(): Promise<number | undefined> {
   if (!existsSync('/proc/self/status')) return undefined
+  const folder = mkdtempSync(join(tmpdir(), 'hadr-memory-'))
+  await buildPrograms(join(folder, 'dist'))
   const gitlab = await startGitLab()
   const { state } = gitlab
   state.addGroup({ id: 33, fullPath: 'ci' })
@@ -27,8 +29,6 @@ export async function residentMemoryMiB(): Promise<number | undefined> {
   })
   prometheus.listen(0, '127.0.0.1')
   await once(prometheus, 'listening')
-  const folder = mkdtempSync(join(tmpdir(), 'hadr-memory-'))
-  await buildPrograms(join(folder, 'dist'))
   const config = join(folder, 'decider.yaml')
   const { port } = prometheus.address() as AddressInfo
   writeFileSync(
