@@ -7,7 +7,7 @@ export interface Clock {
   monotonicMs(): number
   /** Milliseconds since 1970 by the machine's clock; may jump. */
   wallMs(): number
-  /** Resolves after `ms`; rejects with the signal's reason when that aborts first. */
+  /** Resolves after `ms`, never sooner by `monotonicMs`; rejects with the signal's reason when that aborts first. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>
   /** Calls `callback` once after `ms`; the returned function cancels it. Does not keep the process alive. */
   after(ms: number, callback: () => void): () => void
@@ -29,10 +29,18 @@ export const systemClock: Clock = {
         clearTimeout(timer)
         reject(abortReason(signal))
       }
-      const timer = setTimeout(() => {
+      const endMs = performance.now() + ms
+      const onTimer = () => {
+        // Node's timers know whole milliseconds only, and fire up to two of them too soon.
+        const leftMs = endMs - performance.now()
+        if (leftMs > 0) {
+          timer = setTimeout(onTimer, leftMs)
+          return
+        }
         signal?.removeEventListener('abort', onAbort)
         resolve()
-      }, ms)
+      }
+      let timer = setTimeout(onTimer, ms)
       signal?.addEventListener('abort', onAbort, { once: true })
     }),
   after: (ms, callback) => {

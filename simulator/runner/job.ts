@@ -33,7 +33,7 @@ export async function runJob(job: JobPayload, deps: JobDeps, abort: AbortSignal)
 
   while (result.kind !== 'canceling') {
     const leftMs = endMs - clock.monotonicMs()
-    // Timers may fire a fraction of a millisecond early.
+    // Rounding may leave a fraction of a millisecond.
     if (leftMs < 1 || abort.aborted) break
     const sent = await trace.send()
     result = sent.kind === 'nothing' ? await coordinator.updateJob(job, 'running') : sent

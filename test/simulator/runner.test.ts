@@ -110,7 +110,7 @@ t.test('it plays the job it gets and reports trace and result', async t => {
   const gitlab = await startScriptedGitLab(t, ({ path, method }, response) => {
     if (path.endsWith('/jobs/request')) {
       const first = gitlab.polls().length === 1
-      response.writeHead(first ? 201 : 204).end(first ? job(7, 100) : undefined)
+      response.writeHead(first ? 201 : 204).end(first ? job(7, 1_000) : undefined)
     } else response.writeHead(method === 'PATCH' ? 202 : 200, { 'job-status': 'running' }).end()
   })
   const { metricsUntil } = await start(t, { gitlabUrl: gitlab.url })
