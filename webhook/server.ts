@@ -45,6 +45,10 @@ export interface WebhookServer {
   load(): Load
 }
 
+interface Answering<R> extends FastifyReply {
+  answered?: Answered<R>
+}
+
 export const MUTATE_PATH = '/mutate'
 
 /** Two objects, old and new, of at most 3 MiB each, and 1 MiB of envelope. */
@@ -64,7 +68,6 @@ const MAX_CONNECTIONS = 2000
 export function createWebhookServer<R extends ReviewResult>(options: WebhookServerOptions<R>): WebhookServer {
   const { listen, review, clock, log } = options
   const gate = createLoadGate(options.limits ?? DEFAULT_LIMITS)
-  const answers = new WeakMap<ServerResponse, Answered<R>>()
   const sockets = new Set<Duplex>()
   let state: 'new' | 'serving' | 'draining' = 'new'
   let stopped: Promise<void> | undefined
@@ -86,6 +89,8 @@ export function createWebhookServer<R extends ReviewResult>(options: WebhookServ
   })
   app.server.on('tlsClientError', () => options.onHandshakeFailure())
 
+  // Not in a WeakMap: V8's young generation keeps its values alive, so that each answer would grow old.
+  app.decorateReply('answered')
   app.addHook('onRequest', (request, reply, done) => {
     const startedMs = clock.monotonicMs()
     const announced = Number(request.headers['content-length'] ?? MAX_BODY_BYTES)
@@ -114,14 +119,14 @@ export function createWebhookServer<R extends ReviewResult>(options: WebhookServ
     const parsed = Buffer.isBuffer(request.body) ? parseBody(request.body) : { problem: 'there is no body' }
     if ('problem' in parsed) return reply.code(400).send({ error: parsed.problem })
     const answered = answerTo(parsed.value, review)
-    answers.set(reply.raw, answered)
+    ;(reply as Answering<R>).answered = answered
     if (answered.error !== undefined)
       log.error({ err: answered.error }, 'a review failed; the request is admitted as it is')
     return reply.code(answered.status).type('application/json').send(answered.text)
   })
 
   function report(reply: FastifyReply, durationMs: number): void {
-    const answered = answers.get(reply.raw)
+    const { answered } = reply as Answering<R>
     const outcome = outcomeOf(reply.raw, answered?.error !== undefined)
     try {
       options.onExchange({ outcome, durationMs, result: answered?.result })
