@@ -17,8 +17,8 @@ export function logExchange(log: Log, { outcome, durationMs, result }: Exchange<
   const fields = {
     ...subject,
     ...labelsFor(result.outcome),
-    ...(warnings.length > 0 && { warnings }),
-    ...(outcome !== 'answered' && { exchange: outcome }),
+    warnings: warnings.length > 0 ? warnings : undefined,
+    exchange: outcome === 'answered' ? undefined : outcome,
     ms,
   }
   if (result.outcome.kind === 'failed') log.error({ ...fields, err: result.outcome.error }, sentenceFor(result.outcome))

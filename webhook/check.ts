@@ -13,39 +13,62 @@ const MAX_ANNOTATION_BYTES = 256 * 1024
  * and `-` at the end of a list: all that we emit.
  */
 export function applyAdditions(object: unknown, additions: readonly Addition[]): unknown {
-  // What was copied for one addition can take the next one, too.
-  const copies = new Set<unknown>()
-  let result = object
+  if (!isContainer(object)) return undefined
+  // By path: what was copied for one addition takes the next one, too.
+  const copies = new Map([['', copyOf(object)]])
   for (const { path, value } of additions) {
-    const keys = path.split('/')
-    result = addAt(result, path.includes('~') ? keys.map(unescapeKey) : keys, 1, value, copies)
-    if (result === undefined) return undefined
+    const at = path.lastIndexOf('/')
+    const parent = at < 0 ? undefined : copyAt(path.slice(0, at), copies)
+    if (parent === undefined || !put(parent, path.slice(at + 1), value)) return undefined
+    if (copies.has(path)) forget(path, copies)
   }
-  return result
+  return copies.get('')
 }
 
-function addAt(parent: unknown, keys: readonly string[], at: number, value: unknown, copies: Set<unknown>): unknown {
-  const key = keys[at]
-  const isLast = at === keys.length - 1
+/** RFC 6901: without leading zeros, so that a place has one path. */
+const INDEX = /^(?:0|[1-9]\d*)$/
+
+type Container = unknown[] | Record<string, unknown>
+
+function isContainer(value: unknown): value is Container {
+  return typeof value === 'object' && value !== null
+}
+
+function copyOf(value: Container): Container {
+  return Array.isArray(value) ? [...value] : { ...value }
+}
+
+/** The copy of what is at `path`, made and put into the copy of its parent when it is the first; undefined: there is none. */
+function copyAt(path: string, copies: Map<string, Container>): Container | undefined {
+  const known = copies.get(path)
+  if (known !== undefined) return known
+  const at = path.lastIndexOf('/')
+  const parent = copyAt(path.slice(0, at), copies)
+  const key = unescapeKey(path.slice(at + 1))
   // A key that assigning would take for the prototype is none that we emit.
-  if (key === undefined || key === '__proto__' || typeof parent !== 'object' || parent === null) return undefined
+  if (parent === undefined || key === '__proto__') return undefined
+  const child = Array.isArray(parent) ? (INDEX.test(key) ? parent[Number(key)] : undefined) : field(parent, key)
+  if (!isContainer(child)) return undefined
+  const copy = copyOf(child)
+  if (Array.isArray(parent)) parent[Number(key)] = copy
+  else parent[key] = copy
+  copies.set(path, copy)
+  return copy
+}
+
+/** What was there is replaced, and all below it. */
+function forget(path: string, copies: Map<string, Container>): void {
+  for (const other of copies.keys()) if (other === path || other.startsWith(`${path}/`)) copies.delete(other)
+}
+
+function put(parent: Container, escaped: string, value: unknown): boolean {
   if (Array.isArray(parent)) {
-    const items: readonly unknown[] = parent
-    if (isLast && key !== '-') return undefined
-    const item = isLast ? value : addAt(items[Number(key)], keys, at + 1, value, copies)
-    if (item === undefined) return undefined
-    const list = copies.has(parent) ? (parent as unknown[]) : [...items]
-    copies.add(list)
-    if (isLast) list.push(item)
-    else list[Number(key)] = item
-    return list
+    if (escaped === '-') parent.push(value)
+    return escaped === '-'
   }
-  const child = isLast ? value : addAt(field(parent, key), keys, at + 1, value, copies)
-  if (child === undefined) return undefined
-  const mapping = (copies.has(parent) ? parent : { ...parent }) as Record<string, unknown>
-  copies.add(mapping)
-  mapping[key] = child
-  return mapping
+  const key = unescapeKey(escaped)
+  if (key !== '__proto__') parent[key] = value
+  return key !== '__proto__'
 }
 
 /**

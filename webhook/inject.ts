@@ -172,10 +172,10 @@ function withAnnotations(shape: PodShape, elements: readonly Element[]): Additio
   if (annotations === undefined) added.push('list:annotations')
   entries[INJECTED_ANNOTATION] = writeRecord(shape, added)
   if (annotations === undefined) return [...additions, add('/metadata/annotations', entries)]
-  return [
-    ...additions,
-    ...Object.entries(entries).map(([key, value]) => add(`/metadata/annotations/${escapeKey(key)}`, value)),
-  ]
+  for (const [key, value] of Object.entries(entries)) {
+    additions.push(add(`/metadata/annotations/${escapeKey(key)}`, value))
+  }
+  return additions
 }
 
 function add(path: string, value: unknown): Addition {

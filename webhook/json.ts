@@ -35,5 +35,5 @@ export function escapeKey(key: string): string {
 
 /** The key that `escapeKey` made this of. */
 export function unescapeKey(escaped: string): string {
-  return escaped.replaceAll('~1', '/').replaceAll('~0', '~')
+  return escaped.includes('~') ? escaped.replaceAll('~1', '/').replaceAll('~0', '~') : escaped
 }

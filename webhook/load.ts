@@ -7,8 +7,10 @@ export interface LoadLimits {
 export type Load = Readonly<LoadLimits>
 
 export interface LoadGate {
-  /** Lets a request of that many bytes in, or answers undefined when there is no room; `leave` must be called once. */
-  enter(bytes: number): { leave: () => void } | undefined
+  /** Lets a request of that many bytes in, or answers false when there is no room. */
+  enter(bytes: number): boolean
+  /** Must be called once for each request that was let in, with the same bytes. */
+  leave(bytes: number): void
   readonly load: Load
 }
 
@@ -22,15 +24,14 @@ export function createLoadGate({ requests: maxRequests, bytes: maxBytes }: LoadL
     },
     enter: size => {
       // One request alone is always let in, however small the limit.
-      if (requests > 0 && (requests >= maxRequests || bytes + size > maxBytes)) return undefined
+      if (requests > 0 && (requests >= maxRequests || bytes + size > maxBytes)) return false
       requests++
       bytes += size
-      return {
-        leave: () => {
-          requests--
-          bytes -= size
-        },
-      }
+      return true
+    },
+    leave: size => {
+      requests--
+      bytes -= size
     },
   }
 }

@@ -75,8 +75,9 @@ export function overridesFor({ labels, annotations = {} }: PodShape, config: Sid
     if (changed === undefined) warnings.push(`annotation ${key} is ignored: it must be ${reader.rule}`)
     else settings = changed
   }
+  if (settings === unchanged) return { settings, changed: false, warnings }
   const wrong = (['cpu', 'memory'] as const).filter(name => !fits(settings.resources, name))
-  if (wrong.length === 0) return { settings, changed: settings !== unchanged, warnings }
+  if (wrong.length === 0) return { settings, changed: true, warnings }
   warnings.push(`${wrong.join(' and ')} annotations are ignored: a request is above its limit`)
   return { settings: { ...settings, resources: config.resources }, changed: true, warnings }
 }

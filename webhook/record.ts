@@ -33,5 +33,6 @@ export function readRecord(annotations: unknown): readonly Added[] {
 
 /** The annotation's text after `added`, together with what an earlier call wrote. */
 export function writeRecord({ annotations }: PodShape, added: readonly Added[]): string {
-  return JSON.stringify([...new Set([...readRecord(annotations), ...added])])
+  const before = readRecord(annotations)
+  return JSON.stringify(before.length === 0 ? added : [...new Set([...before, ...added])])
 }

@@ -93,13 +93,13 @@ export function createWebhookServer<R extends ReviewResult>(options: WebhookServ
   app.decorateReply('answered')
   app.addHook('onRequest', (request, reply, done) => {
     const startedMs = clock.monotonicMs()
-    const announced = Number(request.headers['content-length'] ?? MAX_BODY_BYTES)
-    const place = gate.enter(Math.min(announced, MAX_BODY_BYTES))
+    const bytes = Math.min(Number(request.headers['content-length'] ?? MAX_BODY_BYTES), MAX_BODY_BYTES)
+    const entered = gate.enter(bytes)
     reply.raw.once('close', () => {
-      place?.leave()
+      if (entered) gate.leave(bytes)
       report(reply, clock.monotonicMs() - startedMs)
     })
-    if (place !== undefined) done()
+    if (entered) done()
     // The API server then asks again within the same admission, perhaps another replica.
     else void reply.code(503).header('retry-after', '1').send({ error: 'too many requests at once' })
   })

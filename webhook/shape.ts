@@ -47,19 +47,18 @@ function namedList(spec: JsonObject, key: string): readonly JsonObject[] | undef
   const list = field(spec, key)
   if (list === undefined) return undefined
   if (!Array.isArray(list)) return WRONG
-  const named = list.filter(item => isObject(item) && typeof item['name'] === 'string') as JsonObject[]
-  return named.length === list.length ? named : WRONG
+  return list.every(item => isObject(item) && typeof item['name'] === 'string') ? (list as JsonObject[]) : WRONG
 }
 
 /** API servers refuse Linux's fields where the pod says so; a node selector says it too, on older clusters alone. */
 export function isWindows({ spec }: PodShape): boolean {
   const selector = field(spec, 'nodeSelector')
-  const systems = [
-    textField(field(spec, 'os'), 'name'),
-    textField(selector, 'kubernetes.io/os'),
-    textField(selector, 'beta.kubernetes.io/os'),
-  ]
-  return systems.some(system => system?.toLowerCase() === 'windows')
+  const isNamed = (value: unknown, key: string) => textField(value, key)?.toLowerCase() === 'windows'
+  return (
+    isNamed(field(spec, 'os'), 'name') ||
+    isNamed(selector, 'kubernetes.io/os') ||
+    isNamed(selector, 'beta.kubernetes.io/os')
+  )
 }
 
 /** The pod tells all its containers to be root: one that refuses to would never start, and the pod never be ready. */
@@ -68,6 +67,7 @@ export function runsAsRoot({ spec }: PodShape): boolean {
 }
 
 const AMOUNTS = ['cpu', 'memory'] as const
+const NO_AMOUNTS: ReadonlySet<string> = new Set()
 
 /** Every container has limits for CPU and memory, and requests just as much: a class that one other container ends. */
 export function isGuaranteed({ containers, initContainers = [] }: PodShape): boolean {
@@ -87,6 +87,7 @@ export function isGuaranteed({ containers, initContainers = [] }: PodShape): boo
  */
 export function podLevelAmounts({ spec }: PodShape): ReadonlySet<string> {
   const resources = field(spec, 'resources')
+  if (resources === undefined) return NO_AMOUNTS
   return new Set(
     AMOUNTS.filter(name => ['requests', 'limits'].some(kind => field(field(resources, kind), name) !== undefined)),
   )

@@ -60,7 +60,7 @@ const RULES: readonly (readonly [SkipReason, (facts: Facts) => boolean])[] = [
   ['malformedPod', ({ metadata, spec }) => !isObject(metadata) || !isObject(spec)],
   ['optedOut', ({ labels }) => OPT_OUT.test(textField(labels, INJECT_LABEL) ?? '')],
   ['mirrorPod', ({ annotations }) => field(annotations, 'kubernetes.io/config.mirror') !== undefined],
-  ['pausePod', ({ labels }) => keysOf(labels).includes('runner.gitlab.com/pause-pod')],
+  ['pausePod', ({ labels }) => hasKey(labels, PAUSE_KEY)],
   ['ciJobPod', isJobPod],
   ['notRestarted', ({ spec }) => (field(spec, 'restartPolicy') ?? 'Always') !== 'Always'],
   ['hostNetwork', ({ spec }) => (field(spec, 'hostNetwork') ?? false) !== false],
@@ -78,21 +78,25 @@ function isProtected(namespace: string, { ownNamespace }: TargetConfig): boolean
   return namespace === ownNamespace || SYSTEM_NAMESPACES.includes(namespace)
 }
 
-/** gitlab-runner compares the namespace of its own labels without regard to case, so we do. */
-function keysOf(map: unknown): string[] {
-  return isObject(map) ? Object.keys(map).map(key => key.toLowerCase()) : []
+function hasKey(map: unknown, pattern: RegExp): boolean {
+  return isObject(map) && Object.keys(map).some(key => pattern.test(key))
 }
 
+// gitlab-runner compares the namespace of its own labels without regard to case, so we do.
+const PAUSE_KEY = /^runner\.gitlab\.com\/pause-pod$/i
 /** Labels since gitlab-runner 17.9, annotations since 15.9; only job pods and pause pods have them. */
-const JOB_KEY = /^(?:job|project|manager)\.runner\.gitlab\.com\//
+const JOB_KEY = /^(?:job|project|manager)\.runner\.gitlab\.com\//i
+const GITHUB_KEY = /^actions\.github\.com\//i
 /** gitlab-runner's executors/kubernetes: the name of every version's job pods, also the value of their label `pod`. */
 const JOB_NAME = /^runner-.+-project-\d+-concurrent-\d+/
 
 function isJobPod({ metadata, labels, annotations }: Facts): boolean {
-  const names = [textField(metadata, 'name'), textField(metadata, 'generateName'), textField(labels, 'pod')]
   return (
-    [...keysOf(labels), ...keysOf(annotations)].some(key => JOB_KEY.test(key)) ||
-    names.some(name => JOB_NAME.test(name ?? ''))
+    hasKey(labels, JOB_KEY) ||
+    hasKey(annotations, JOB_KEY) ||
+    JOB_NAME.test(textField(metadata, 'name') ?? '') ||
+    JOB_NAME.test(textField(metadata, 'generateName') ?? '') ||
+    JOB_NAME.test(textField(labels, 'pod') ?? '')
   )
 }
 
@@ -112,5 +116,5 @@ function isRunner(labels: unknown): boolean {
 /** GitHub's Actions Runner Controller labels its pods `component: runner` too. */
 function isGitHubs(labels: unknown): boolean {
   const partOf = textField(labels, 'app.kubernetes.io/part-of') ?? ''
-  return partOf.startsWith('gha-runner-scale-set') || keysOf(labels).some(key => key.startsWith('actions.github.com/'))
+  return partOf.startsWith('gha-runner-scale-set') || hasKey(labels, GITHUB_KEY)
 }

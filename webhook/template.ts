@@ -33,7 +33,7 @@ interface Facts {
 }
 
 /** Sidecars with the configuration's own settings, by what distinguishes them: nearly all pods get one of these few. */
-const made = new WeakMap<SidecarConfig, Map<string, Container>>()
+const made = new WeakMap<SidecarConfig, Map<number, Container>>()
 const texts = new WeakMap<object, string>()
 
 /** The JSON text of what is added to a pod; that of a sidecar made before is known. */
@@ -51,15 +51,19 @@ export function sidecarContainer(
 ): Container {
   const facts = factsOf(pod, native)
   if (changed) return build(config, settings, facts)
-  const variants = made.get(config) ?? new Map<string, Container>()
+  const variants = made.get(config) ?? new Map<number, Container>()
   made.set(config, variants)
-  const variant = Object.values(facts).join()
+  const variant = bitsOf(facts)
   const known = variants.get(variant)
   if (known !== undefined) return known
   const container = build(config, settings, facts)
   variants.set(variant, container)
   texts.set(container, JSON.stringify(container))
   return container
+}
+
+function bitsOf({ native, windows, root, guaranteed, wholeCpu, wholeMemory }: Facts): number {
+  return [native, windows, root, guaranteed, wholeCpu, wholeMemory].reduce((bits, fact) => bits * 2 + Number(fact), 0)
 }
 
 function factsOf(pod: PodShape, native: boolean): Facts {

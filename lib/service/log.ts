@@ -15,8 +15,12 @@ export type LogLevel = (typeof LOG_LEVELS)[number]
 const SECRET_FIELDS = ['token', 'privateToken', 'authorization', 'password', 'secret', 'PRIVATE-TOKEN', 'Authorization']
 const SECRETS: ReadonlySet<string> = new Set(SECRET_FIELDS)
 
+const GATHERING_MS = 10
+/** When nobody reads them, lines are lost rather than memory. */
+const MAX_UNREAD_LENGTH = 4 * 1024 * 1024
+
 /**
- * JSON lines on standard output (or `destination`), one per event: `level` as a word, `time` in ISO 8601, `program`.
+ * JSON lines on standard output (or at once to `destination`), one per event: `level` as a word, `time` in ISO 8601, `program`.
  * Secret-looking fields are replaced, so that a careless caller cannot leak one.
  */
 export function createLog(program: string, level: LogLevel = 'info', destination?: DestinationStream): Log {
@@ -30,7 +34,7 @@ export function createLog(program: string, level: LogLevel = 'info', destination
     paths: SECRET_FIELDS.flatMap(field => [`["${field}"]`, `*["${field}"]`]),
     censor: '[redacted]',
   }
-  const output = destination ?? pino.destination(1)
+  const output = destination ?? gathering(pino.destination({ dest: 1, maxLength: MAX_UNREAD_LENGTH }))
   const plain = pino(options, output)
   // Redacting costs more than the rest of a line, and hardly any line has what it looks for.
   const careful = pino({ ...options, redact }, output)
@@ -42,6 +46,24 @@ export function createLog(program: string, level: LogLevel = 'info', destination
     info: (fields, message) => writerFor(fields).info(fields, message),
     warn: (fields, message) => writerFor(fields).warn(fields, message),
     error: (fields, message) => writerFor(fields).error(fields, message),
+  }
+}
+
+/** Writes lines some milliseconds later, or when the process exits: a write costs more than all else about a line. */
+function gathering(output: DestinationStream): DestinationStream {
+  let pending = ''
+  const flush = () => {
+    const lines = pending
+    pending = ''
+    if (lines !== '') output.write(lines)
+  }
+  // Before pino's own listener, which writes what was handed over so far.
+  process.prependOnceListener('exit', flush)
+  return {
+    write: line => {
+      if (pending === '') setTimeout(flush, GATHERING_MS)
+      pending += line
+    },
   }
 }
 

@@ -43,7 +43,17 @@ t.test('a sidecar that mounts what somebody took away is not completed by guesse
 
 t.test('an addition without a place gives nothing', t => {
   const value = { list: [{ a: 1 }], map: {}, text: 'x' }
-  for (const path of ['/absent/key', '/list/7/key', '/list/0', '/text/key', '/list/-/key', '']) {
+  for (const path of [
+    '/absent/key',
+    '/list/7/key',
+    '/list/0',
+    '/text/key',
+    '/list/-/key',
+    '/list/00/a',
+    '/list//a',
+    '/__proto__/key',
+    '',
+  ]) {
     t.equal(applyAdditions(value, [{ op: 'add', path, value: 2 }]), undefined, path)
   }
   t.end()
@@ -58,5 +68,15 @@ t.test('an addition leaves what it was given as it was', t => {
   t.strictSame(result, { list: [{ a: 1, 'b/c~d': 2 }, 3], map: {} })
   t.strictSame(value, { list: [{ a: 1 }], map: {} })
   t.equal((result as typeof value).map, value.map, 'untouched parts are shared')
+  t.end()
+})
+
+t.test('an addition takes the place of what earlier ones made there', t => {
+  const result = applyAdditions({ a: { b: { old: 1 } } }, [
+    { op: 'add', path: '/a/b/c', value: 2 },
+    { op: 'add', path: '/a', value: { b: {} } },
+    { op: 'add', path: '/a/b/d', value: 3 },
+  ])
+  t.strictSame(result, { a: { b: { d: 3 } } })
   t.end()
 })
