@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { withDeadline } from '../../lib/service/clock.ts'
+import { DeadlineError, withDeadline } from '../../lib/service/clock.ts'
 import type { SimulatedGitLab } from '../../simulator/gitlab/server.ts'
 import { type Program, freePorts, startProgram } from './process.ts'
 import { type StageOptions, GROUP_ID, MAIN_TAG } from './stage-options.ts'
@@ -14,7 +14,7 @@ export interface Pod {
 }
 
 /** Sixteen processes start at once on what may be two cores. */
-const AVAILABLE_WITHIN_MS = 60_000
+const AVAILABLE_WITHIN_MS = 120_000
 const SYSTEM_ID_LETTERS = '0123456789abcdef'
 
 /**
@@ -81,17 +81,19 @@ export function startPod(
   return [runner, sidecar]
 }
 
-/** Resolves when a sidecar says that its runner can take jobs. */
+/** Resolves when a sidecar says that its runner can take jobs; rejects with what it says instead, if it does not in time. */
 export async function untilAvailable(url: string, { clock, signal }: StageOptions): Promise<void> {
+  let said = 'nothing'
   const ask = async (deadline: AbortSignal) => {
     for (;;) {
-      const available = await fetch(url, { signal: deadline }).then(
-        answer => answer.ok,
-        () => false,
-      )
-      if (available) return
+      const answer = await fetch(url, { signal: deadline }).catch(() => undefined)
+      if (answer?.ok === true) return
+      if (answer !== undefined) said = `${answer.status} ${(await answer.text()).trim()}`
       await clock.sleep(100, deadline)
     }
   }
-  await withDeadline(clock, AVAILABLE_WITHIN_MS, ask, signal)
+  await withDeadline(clock, AVAILABLE_WITHIN_MS, ask, signal).catch((error: unknown) => {
+    if (!(error instanceof DeadlineError)) throw error
+    throw new Error(`no runner to take jobs within ${AVAILABLE_WITHIN_MS / 1000} s; ${url} said: ${said}`)
+  })
 }

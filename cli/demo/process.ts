@@ -1,8 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process'
+import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
 import { createWriteStream } from 'node:fs'
-import { createServer, type AddressInfo } from 'node:net'
+import { createServer, type AddressInfo, type Server } from 'node:net'
 import type { Clock } from '../../lib/service/clock.ts'
+
+/** Above what services are known by, below Kubernetes' node ports and what systems give to connections. */
+const [FIRST_PORT, LAST_PORT] = [20_000, 29_999]
 
 /** A child process whose output goes to a file; it never outlives its parent's `kill` or `stop`. */
 export interface Program {
@@ -50,16 +54,12 @@ export function startProgram(
   }
 }
 
-/** As many distinct free loopback ports as asked for, held until all are known. */
+/**
+ * As many distinct free loopback ports as asked for, held until all are known. None that the system gives out by itself: such
+ * a one could be some other connection's before the program that is told to listen there has started.
+ */
 export async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer()
-      server.listen(0, '127.0.0.1')
-      await once(server, 'listening')
-      return server
-    }),
-  )
+  const servers = await Promise.all(Array.from({ length: count }, holdPort))
   const ports = servers.map(server => (server.address() as AddressInfo).port)
   await Promise.all(
     servers.map(async server => {
@@ -68,6 +68,21 @@ export async function freePorts(count: number): Promise<number[]> {
     }),
   )
   return ports
+}
+
+async function holdPort(): Promise<Server> {
+  for (let attempt = 0; attempt < 1000; attempt++) {
+    const server = createServer()
+    const listening = once(server, 'listening')
+    server.listen(randomInt(FIRST_PORT, LAST_PORT + 1), '127.0.0.1')
+    try {
+      await listening
+      return server
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error
+    }
+  }
+  throw new Error(`no port between ${FIRST_PORT} and ${LAST_PORT} is free`)
 }
 
 function send(child: ChildProcess, signal: NodeJS.Signals): void {
