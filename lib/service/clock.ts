@@ -16,6 +16,9 @@ export interface Clock {
 /** A source of numbers in [0, 1), for jitter. */
 export type Random = () => number
 
+/** Node takes what is longer for 1 ms. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1
+
 export const systemClock: Clock = {
   monotonicMs: () => performance.now(),
   wallMs: () => Date.now(),
@@ -34,13 +37,13 @@ export const systemClock: Clock = {
         // Node's timers know whole milliseconds only, and fire up to two of them too soon.
         const leftMs = endMs - performance.now()
         if (leftMs > 0) {
-          timer = setTimeout(onTimer, leftMs)
+          timer = setTimeout(onTimer, Math.min(leftMs, LONGEST_TIMER_MS))
           return
         }
         signal?.removeEventListener('abort', onAbort)
         resolve()
       }
-      let timer = setTimeout(onTimer, ms)
+      let timer = setTimeout(onTimer, Math.min(ms, LONGEST_TIMER_MS))
       signal?.addEventListener('abort', onAbort, { once: true })
     }),
   after: (ms, callback) => {

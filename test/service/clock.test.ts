@@ -19,3 +19,11 @@ t.test('a sleep that is aborted rejects with the reason, before and during its t
   controller.abort(reason)
   await t.rejects(sleep, reason)
 })
+
+t.test('a sleep may be longer than the longest timer of Node', async t => {
+  const controller = new AbortController()
+  const sleep = systemClock.sleep(2 ** 40, controller.signal)
+  await systemClock.sleep(20)
+  controller.abort(new Error('still asleep'))
+  await t.rejects(sleep, { message: 'still asleep' })
+})
