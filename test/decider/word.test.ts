@@ -1,6 +1,6 @@
 import t from 'tap'
-import type { PoolStatus } from '../../decider/model.ts'
-import { inKeeping } from '../../decider/word.ts'
+import type { Observation, PoolConfig, PoolStatus } from '../../decider/model.ts'
+import { inKeeping, unreadWord } from '../../decider/word.ts'
 import { quiet } from './scenario.ts'
 
 /** What is under way, in words. */
@@ -117,5 +117,25 @@ t.test('a part in keeping with a word', t => {
   for (const [one, word, expected] of rows) {
     t.equal(claimOf(inKeeping(one, word && { seq: 9, epoch: word[0], active: word[1] })), expected)
   }
+  t.end()
+})
+
+t.test('a word counts until the own file shows it or a later one', t => {
+  const word = { seq: 9, epoch: 2, active: true }
+  const seen = (readable: boolean, file: object | undefined, ownWord = word as typeof word | undefined) =>
+    unreadWord(
+      { gitlab: { readable, files: { a: file } }, outcomes: { ownWord } } as unknown as Observation,
+      {
+        self: 'a',
+      } as PoolConfig,
+    )
+  t.equal(seen(true, { kind: 'read', seq: 8 }), word)
+  t.equal(seen(true, { kind: 'read', seq: 9 }), undefined)
+  t.equal(seen(true, { kind: 'read', seq: 10 }), undefined)
+  t.equal(seen(true, { kind: 'absent' }), word)
+  t.equal(seen(true, { kind: 'unreadable', why: 'x', seq: 10 }), word, 'what is not understood shows nothing')
+  t.equal(seen(true, undefined), word)
+  t.equal(seen(false, { kind: 'read', seq: 10 }), word, 'nor does what cannot be read')
+  t.equal(seen(true, { kind: 'read', seq: 10 }, undefined), undefined)
   t.end()
 })
