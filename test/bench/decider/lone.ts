@@ -4,6 +4,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { freePorts } from '../../../cli/demo/process.ts'
+import { NODE_FLAGS } from '../../../cli/launch.ts'
 import { systemClock } from '../../../lib/service/clock.ts'
 import { startGitLab } from '../../../simulator/gitlab/server.ts'
 import { vectorOf } from '../../simulation/figures/resident-memory.ts'
@@ -65,7 +66,11 @@ export async function observeDecider(
   )
   const decider = startMeasured({
     name: 'decider',
-    args: [join(programs, 'decider.cjs'), '--config', config, '--no-lease', '--listen', `127.0.0.1:${port}`],
+    args: [
+      ...(NODE_FLAGS['decider'] ?? []),
+      join(programs, 'decider.cjs'),
+      ...['--config', config, '--no-lease', '--listen', `127.0.0.1:${port}`],
+    ],
     env: { HADR_GITLAB_TOKEN: TOKEN },
     logFile: join(folder, `decider-${runners}.log`),
   })
