@@ -24,8 +24,9 @@ function essence({ state, step, publish, probes, alerts }: Plan): string {
 }
 
 t.test('the clusters’ names are of no account but for their order', t => {
+  // With a digit at its end none is a word of ours, nor the cluster that does not exist.
   const others = fc
-    .uniqueArray(fc.stringMatching(/^[d-z][a-z0-9-]{0,9}$/), { minLength: 3, maxLength: 3 })
+    .uniqueArray(fc.stringMatching(/^[d-z][a-z0-9-]{0,8}[0-9]$/), { minLength: 3, maxLength: 3 })
     .map(names => names.sort())
   const property = fc.property(moves, others, (sequence, names) => {
     const observations = observe(sequence, config)
