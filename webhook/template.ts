@@ -53,17 +53,13 @@ export function sidecarContainer(
   if (changed) return build(config, settings, facts)
   const variants = made.get(config) ?? new Map<number, Container>()
   made.set(config, variants)
-  const variant = bitsOf(facts)
+  const variant = Object.values(facts).reduce<number>((bits, fact) => bits * 2 + Number(fact), 0)
   const known = variants.get(variant)
   if (known !== undefined) return known
   const container = build(config, settings, facts)
   variants.set(variant, container)
   texts.set(container, JSON.stringify(container))
   return container
-}
-
-function bitsOf({ native, windows, root, guaranteed, wholeCpu, wholeMemory }: Facts): number {
-  return [native, windows, root, guaranteed, wholeCpu, wholeMemory].reduce((bits, fact) => bits * 2 + Number(fact), 0)
 }
 
 function factsOf(pod: PodShape, native: boolean): Facts {
